@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Everything runs with Debian's own Python and packages; a target installs what it lacks with apt (tools/install-packages).
+
+PYTHON := /usr/bin/python3
+# The Debian that packages are built in; they install on 12 and 13 alike.
+SUITE := bookworm
+need := @tools/install-packages
+
+.DEFAULT_GOAL := help
+.PHONY: help run test tests devtests lint bench clean develop start deb install uninstall docs
+
+help: ## this list
+	@echo "RasPy. The targets:"
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+run: ## the whole stack in the foreground, Ctrl-C ends it (ARGS="--listen tcp://127.0.0.1:5514")
+	$(need) run
+	@$(PYTHON) -m raspy $(ARGS)
+
+test: ## all tests, and the coverage of every module (below 90 % fails)
+	$(need) run test
+	@tools/run-tests
+
+tests: test ## the same
+
+devtests: ## tests without coverage, up to the first failure (TESTS=tests/common/test_config.py)
+	$(need) run test
+	@$(PYTHON) -m pytest -x --failed-first $(TESTS)
+
+lint: ## ruff, mypy, shellcheck
+	$(need) run lint
+	@tools/lint
+
+bench: ## the benchmarks, one table (ARGS="--help" for a choice)
+	$(need) run bench
+	@$(PYTHON) -m tests.benchmarks $(ARGS)
+
+clean: ## remove what the other targets made in this folder
+	rm -rf .cache .hypothesis build dist *.egg-info .coverage*
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
+
+develop: ## make this folder ready for work: the packages of all targets, and the lint tools
+	$(need) run test lint bench
+	@tools/lint --setup
+	@echo "Ready: 'make run', 'make test', 'make lint', 'make bench'. Nothing is installed outside this folder but Debian packages."
+
+start: ## start RasPy: the installed service where there is one, else like 'make run'
+	@if systemctl cat raspy.target >/dev/null 2>&1; then \
+		echo "systemctl start raspy.target"; systemctl start raspy.target; \
+	else \
+		echo "RasPy is not installed as a service here; starting it in the foreground."; $(MAKE) --no-print-directory run; \
+	fi
+
+deb: ## build the Debian packages in a clean Debian, into dist/SUITE (SUITE=trixie; root only)
+	@tools/build-deb $(SUITE)
+
+install: deb ## build the packages and install them on this machine with apt (root only)
+	apt-get -y install $(foreach name,python3-raspy raspy,$(CURDIR)/dist/$(SUITE)/$(name)_*.deb)
+
+uninstall: ## remove the installed packages; state and configuration stay (apt-get purge removes those too; root only)
+	apt-get -y remove raspy python3-raspy
+
+docs: ## not there yet
+	@echo "make docs: the manual is not there yet; README.md says how to run and test." >&2; exit 1

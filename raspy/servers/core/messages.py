@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""MESSAGE_IDs of the journal lines that ``journalctl -x`` explains from the catalog, see sd-id128(3)."""
+
+SCENARIO_FAILED = "a96e832eea6f4c71acbbb4659240f8d8"
+SCENARIO_TIMEOUT = "ad8b0d4f5800404eaec4876871f67367"
+SCENARIO_MEMORY = "3cb25f5006e8432187d53edef7483e56"
+SCENARIO_PROCESSOR = "b4dfaf135cc640a2a87185c6d170aa3c"
+SCENARIO_DIED = "65288566fc1a486cb215fbfc8b5d41fa"
+SCENARIO_GAVE_UP = "324fec865bbf4dc39620ac6ed0715bee"
+CRON_MISSED = "f9e4c9cb782940e1996af98e56d7ef5c"
+CRON_FAILED = "7530a1d1d561494a80a8e777dafc538c"
+CLOCK_JUMPED = "b346294e4b6248b3b0e8ef1280e43db0"
