@@ -24,7 +24,7 @@ class Pair:
 
     def bound(self) -> zmq.Socket[bytes]:
         server = self.context.socket(zmq.ROUTER)
-        server.linger, server.rcvtimeo = 0, 8000
+        server.linger, server.rcvtimeo = 0, 20_000
         server.bind(self.endpoint)
         return server
 
@@ -51,7 +51,7 @@ def test_a_broken_one_is_told_once_and_seen_by_a_poll(pair: Pair) -> None:
     for _ in range(2):
         pair.talk()
         pair.server.close()
-        assert pair.watch.socket.poll(8000)
+        assert pair.watch.socket.poll(20_000)
         assert pair.watch.lost()
         assert not pair.watch.lost()
         pair.server = pair.bound()

@@ -307,7 +307,7 @@ class PlayedServer:
         self.publisher = self.context.socket(kind)
         self.publisher.bind(at.publisher)
         self.snapshots = self.context.socket(zmq.ROUTER)
-        self.snapshots.rcvtimeo = 8000
+        self.snapshots.rcvtimeo = 20_000
         self.snapshots.bind(at.snapshot)
 
     def publish(self, sequence: int, key: bytes, body: bytes) -> None:

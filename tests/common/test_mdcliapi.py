@@ -20,41 +20,8 @@ from raspy.common.titanic_client import TitanicClient
 from tests.conftest import wait_for
 from tests.support.asking import Asking
 from tests.support.broker import RunningBroker
-from tests.support.peers import Peers
-
-CLIENT = b"MDPC01"
-Frames = list[bytes]
-
-
-class PlayedBroker:
-    """A ROUTER that a test answers on."""
-
-    def __init__(self, url: str):
-        self.context = zmq.Context()
-        self.endpoint = f"{url}/mdp.sock"
-        self.open()
-
-    def open(self) -> None:
-        self.socket = self.context.socket(zmq.ROUTER)
-        self.socket.linger, self.socket.rcvtimeo = 0, 8000
-        self.socket.bind(self.endpoint)
-
-    def receive(self) -> Frames:
-        return self.socket.recv_multipart()
-
-    def reply(self, request: Frames, *body: bytes) -> None:
-        self.socket.send_multipart([request[0], b"", CLIENT, request[3], *body])
-
-    def silent(self, milliseconds: int = 300) -> bool:
-        return not self.socket.poll(milliseconds)
-
-    def restart(self) -> None:
-        self.socket.close()
-        self.open()
-
-    def close(self) -> None:
-        self.socket.close()
-        self.context.term()
+from tests.support.peers import CLIENT, Peers
+from tests.support.played import Frames, PlayedBroker, playing
 
 
 @pytest.fixture
@@ -64,9 +31,8 @@ def url(run_dir: object) -> str:
 
 @pytest.fixture
 def played(url: str) -> Iterator[PlayedBroker]:
-    played = PlayedBroker(url)
-    yield played
-    played.close()
+    with playing(url) as played:
+        yield played
 
 
 @pytest.fixture

@@ -23,41 +23,7 @@ from tests.support.peers import (
     WORKER,
     Peers,
 )
-
-Frames = list[bytes]
-
-
-class PlayedBroker:
-    """A broker of RFC 7 that a test plays; it knows nothing of credit."""
-
-    def __init__(self, url: str):
-        self.context = zmq.Context()
-        self.endpoint = f"{url}/mdp.sock"
-        self.open()
-
-    def open(self) -> None:
-        self.socket = self.context.socket(zmq.ROUTER)
-        self.socket.linger, self.socket.rcvtimeo = 0, 8000
-        self.socket.bind(self.endpoint)
-
-    def receive(self, *kinds: bytes) -> tuple[bytes, bytes, Frames]:
-        """The next command (of these kinds): who sent it, the command, and what follows it."""
-        while True:
-            sender, empty, header, command, *more = self.socket.recv_multipart()
-            assert (empty, header) == (b"", WORKER)
-            if not kinds or command in kinds:
-                return sender, command, more
-
-    def send(self, worker: bytes, command: bytes, *more: bytes) -> None:
-        self.socket.send_multipart([worker, b"", WORKER, command, *more])
-
-    def restart(self) -> None:
-        self.socket.close()
-        self.open()
-
-    def close(self) -> None:
-        self.socket.close()
-        self.context.term()
+from tests.support.played import Frames, PlayedBroker, playing
 
 
 @pytest.fixture
@@ -67,9 +33,8 @@ def url(run_dir: Path) -> str:
 
 @pytest.fixture
 def played(url: str) -> Iterator[PlayedBroker]:
-    played = PlayedBroker(url)
-    yield played
-    played.close()
+    with playing(url) as played:
+        yield played
 
 
 @pytest.fixture
@@ -81,13 +46,13 @@ def worker(played: PlayedBroker, url: str) -> Iterator[MajorDomoWorker]:
 
 
 def test_ready_is_plain_without_credit(played: PlayedBroker, worker: MajorDomoWorker) -> None:
-    sender, command, more = played.receive()
+    sender, command, more = played.command()
     assert (command, more) == (READY, [b"pi.lamp.devices"])
     assert sender.startswith(b"pi.lamp.devices-"), "it is named in the broker's log"
 
 
 def test_recv_with_the_reply_as_in_the_manual(played: PlayedBroker, worker: MajorDomoWorker) -> None:
-    sender, _, _ = played.receive()
+    sender, _, _ = played.command()
     reply: Frames | None = None
     for number in range(3):
         played.send(sender, REQUEST, b"\x00client", b"", b"do", b"", b"%d" % number)
@@ -97,23 +62,23 @@ def test_recv_with_the_reply_as_in_the_manual(played: PlayedBroker, worker: Majo
         reply = [b"done", b"%d" % number]
     asking = Asking(lambda: worker.recv(reply))
     for number in range(3):
-        assert played.receive(REPLY)[2] == [b"\x00client", b"", b"done", b"%d" % number]
+        assert played.command(REPLY)[2] == [b"\x00client", b"", b"done", b"%d" % number]
     worker.shutdown()
     assert asking.done() is None
     assert worker.reply_to is None
 
 
 def test_receive_and_reply(played: PlayedBroker, worker: MajorDomoWorker) -> None:
-    sender, _, _ = played.receive()
+    sender, _, _ = played.command()
     assert worker.receive(0) is None
     played.send(sender, REQUEST, b"c", b"", b"x")
     assert worker.receive(5) == (b"c", [b"x"])
     worker.reply(b"c", ["text °", b"\xff", "200"])
-    assert played.receive(REPLY)[2] == [b"c", b"", "text °".encode(), b"\xff", b"200"]
+    assert played.command(REPLY)[2] == [b"c", b"", "text °".encode(), b"\xff", b"200"]
 
 
 def test_a_request_without_a_body(played: PlayedBroker, worker: MajorDomoWorker) -> None:
-    sender, _, _ = played.receive()
+    sender, _, _ = played.command()
     played.send(sender, REQUEST, b"c", b"")
     assert worker.receive(5) == (b"c", [])
 
@@ -125,13 +90,13 @@ def test_a_reply_that_is_none_is_refused_whole(
     with pytest.raises((TypeError, UnicodeEncodeError)):
         worker.reply(b"c", wrong)  # type: ignore[arg-type]
     worker.reply(b"c", [b"right"])
-    assert played.receive(REPLY)[2] == [b"c", b"", b"right"]
+    assert played.command(REPLY)[2] == [b"c", b"", b"right"]
 
 
 def test_what_is_no_request_is_dropped(
     played: PlayedBroker, worker: MajorDomoWorker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    sender, _, _ = played.receive()
+    sender, _, _ = played.command()
     for wrong in (
         [b""],
         [b"", WORKER],
@@ -154,7 +119,7 @@ def test_what_is_no_request_is_dropped(
 def test_credit_is_in_ready(played: PlayedBroker, url: str) -> None:
     worker = MajorDomoWorker(url, "many", credit=7)
     try:
-        sender, _, more = played.receive()
+        sender, _, more = played.command()
         assert more == [b"many", b"7"]
         for number in range(3):
             played.send(sender, REQUEST, b"c%d" % number, b"", b"x")
@@ -168,13 +133,13 @@ def test_with_a_broker_that_does_not_know_credit(played: PlayedBroker, url: str)
     """It sends one request at a time; that works as without."""
     worker = MajorDomoWorker(url, "many", credit=7)
     try:
-        sender, _, _ = played.receive()
+        sender, _, _ = played.command()
         for number in range(3):
             played.send(sender, REQUEST, b"c", b"", b"%d" % number)
             request = worker.receive(5)
             assert request == (b"c", [b"%d" % number])
             worker.reply(b"c", [b"done"])
-            assert played.receive(REPLY)[0] == sender
+            assert played.command(REPLY)[0] == sender
     finally:
         worker.destroy()
 
@@ -183,12 +148,12 @@ def test_with_a_broker_that_does_not_know_credit(played: PlayedBroker, url: str)
 
 
 def test_it_says_that_it_lives(played: PlayedBroker, worker: MajorDomoWorker) -> None:
-    played.receive(READY)
+    played.command(READY)
     worker.heartbeat = 50
     worker.heartbeat_at = 0
     asking = Asking(lambda: worker.receive(2))
     for _ in range(5):
-        sender, _, more = played.receive(HEARTBEAT)
+        sender, _, more = played.command(HEARTBEAT)
         assert more == []
         played.send(sender, HEARTBEAT)
     assert asking.running
@@ -197,10 +162,10 @@ def test_it_says_that_it_lives(played: PlayedBroker, worker: MajorDomoWorker) ->
 
 def test_a_broker_that_is_silent_is_given_up(played: PlayedBroker, worker: MajorDomoWorker) -> None:
     """After HEARTBEAT_LIVENESS heartbeats; it registers on a new connection."""
-    first, _, _ = played.receive(READY)
+    first, _, _ = played.command(READY)
     worker.heartbeat = 40
     asking = Asking(lambda: worker.receive(3))
-    second, _, more = played.receive(READY)
+    second, _, more = played.command(READY)
     assert second != first
     assert more == [b"pi.lamp.devices"]
     played.send(second, REQUEST, b"c", b"", b"x")
@@ -211,12 +176,12 @@ def test_a_broker_that_is_silent_is_given_up(played: PlayedBroker, worker: Major
 def test_it_registers_again_at_once_when_the_broker_was_restarted(
     played: PlayedBroker, worker: MajorDomoWorker
 ) -> None:
-    first, _, _ = played.receive(READY)
+    first, _, _ = played.command(READY)
     worker._registered_at -= 60  # as if it had been connected for a while
     asking = Asking(lambda: worker.receive(8))
     started = time.monotonic()
     played.restart()
-    second, _, _ = played.receive(READY)
+    second, _, _ = played.command(READY)
     assert time.monotonic() - started < worker.heartbeat / 1000, "not only after missed heartbeats"
     assert second != first
     played.send(second, REQUEST, b"c", b"", b"x")
@@ -226,13 +191,13 @@ def test_it_registers_again_at_once_when_the_broker_was_restarted(
 def test_it_registers_again_at_once_when_the_broker_does_not_know_it(
     played: PlayedBroker, worker: MajorDomoWorker
 ) -> None:
-    first, _, _ = played.receive(READY)
+    first, _, _ = played.command(READY)
     worker._registered_at -= 60
     played.send(first, REQUEST, b"old", b"", b"x")
     played.send(first, DISCONNECT)
     assert worker.receive(5) == (b"old", [b"x"])
     asking = Asking(lambda: worker.receive(5))
-    second, _, _ = played.receive(READY)
+    second, _, _ = played.command(READY)
     assert second != first
     played.send(second, REQUEST, b"new", b"", b"y")
     assert asking.done() == (b"new", [b"y"])
@@ -246,7 +211,7 @@ def test_a_worker_that_is_refused_does_not_ask_as_fast_as_it_can(
     asked = 0
     while asking.running:
         if played.socket.poll(50):
-            sender, command, _ = played.receive()
+            sender, command, _ = played.command()
             if command == READY:
                 asked += 1
                 played.send(sender, DISCONNECT)
@@ -292,9 +257,9 @@ def test_messages_that_a_broker_never_takes_are_dropped_in_the_end(
 
 def test_destroy_says_good_bye(played: PlayedBroker, url: str) -> None:
     worker = MajorDomoWorker(url, "bye")
-    played.receive(READY)
+    played.command(READY)
     worker.destroy()
-    assert played.receive()[1] == DISCONNECT
+    assert played.command()[1] == DISCONNECT
     worker.destroy()
     assert worker.receive(1) is None
 
@@ -320,7 +285,7 @@ def test_verbose_logs_the_frames(
 ) -> None:
     caplog.set_level("DEBUG")
     worker.verbose = True
-    sender, _, _ = played.receive()
+    sender, _, _ = played.command()
     played.send(sender, REQUEST, b"c", b"", b"question")
     worker.receive(5)
     worker.reply(b"c", [b"answer"])

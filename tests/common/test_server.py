@@ -180,7 +180,7 @@ def test_who_asks_is_known_inside_a_handler_only(kettle, broker):
 def test_a_foreign_asker_is_named_in_hexadecimal(kettle, broker):
     context = zmq.Context()
     socket = context.socket(zmq.DEALER)
-    socket.linger, socket.rcvtimeo = 0, 8000
+    socket.linger, socket.rcvtimeo = 0, 20_000
     socket.setsockopt(zmq.IDENTITY, b"\x01\xff")
     socket.connect(broker.address.mdp)
     socket.send_multipart([b"", b"MDPC01", b"test.kettle.water", b"who"])
@@ -234,7 +234,7 @@ def test_the_control_socket_answers_the_same_also_without_a_broker(kettle, broke
 def test_the_control_socket_drops_what_is_not_mdp(kettle, broker):
     context = zmq.Context()
     socket = context.socket(zmq.DEALER)
-    socket.linger, socket.rcvtimeo = 0, 8000
+    socket.linger, socket.rcvtimeo = 0, 20_000
     socket.connect(f"ipc://{broker.folder}/kettle.sock")
     for frames in (
         [b""],

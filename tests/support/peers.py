@@ -16,7 +16,7 @@ from typing import Any
 
 import zmq
 
-WAIT_MS = 8000
+WAIT_MS = 20_000
 CLIENT, WORKER = b"MDPC01", b"MDPW01"
 READY, REQUEST, REPLY, HEARTBEAT, DISCONNECT = (bytes([number]) for number in range(1, 6))
 

@@ -137,7 +137,7 @@ def test_credit(peers: Peers, more: list[bytes]) -> None:
     worker.socket.rcvtimeo = 100
     with pytest.raises(zmq.Again):
         worker.take()
-    worker.socket.rcvtimeo = 8000
+    worker.socket.rcvtimeo = 20_000
     for number in (3, 4):
         worker.reply(taken.pop(0)[0], b"done")
         taken.append(worker.take())
@@ -160,7 +160,7 @@ def test_a_credit_that_is_none_means_one_at_a_time(peers: Peers, credit: bytes) 
     with pytest.raises(zmq.Again):
         worker.take()
     worker.reply(sender, b"done")
-    worker.socket.rcvtimeo = 8000
+    worker.socket.rcvtimeo = 20_000
     assert worker.take()[1] == [b"1"]
 
 
@@ -283,7 +283,7 @@ def test_requests_meet_the_death_of_a_worker_before_the_broker_does(peers: Peers
         poller = zmq.Poller()
         poller.register(worker.socket, zmq.POLLIN)
         poller.register(client.socket, zmq.POLLIN)
-        while client.socket not in dict(poller.poll(8000)):
+        while client.socket not in dict(poller.poll(20_000)):
             message = worker.socket.recv_multipart()
             if message[2] == REQUEST:
                 worker.reply(message[3], *message[5:])

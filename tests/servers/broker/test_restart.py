@@ -179,7 +179,7 @@ def test_workers_and_clients_of_the_dead_one_are_not_confused(broker: RunningBro
             return True
 
         wait_for(told)
-        worker.socket.rcvtimeo = 8000
+        worker.socket.rcvtimeo = 20_000
         worker.send(b"\x01", b"echo")
         client.send(b"echo", b"x")
         worker.reply(worker.take()[0], b"y")
