@@ -33,6 +33,9 @@ RATE, RATE_REACH = 20_000, 20_000
 RATE_S = 10.0
 """How long the bus is busy, for each second of --seconds."""
 
+OPENED_S = 120.0
+"""How long the logger may take at most to open the histories of all values."""
+
 SETTLE_S = 1.5
 """The logger brings its figures up to date twice a second."""
 
@@ -243,8 +246,7 @@ def logger(bus: Bus, options: Options) -> Iterator[Table]:
     """The logger as it stands on the bus."""
     say("logger: opening the histories")
     idle_mib = bus.logger.pss_mib()
-    while bus.figure("series.open") < SERIES:
-        bus.publish(QUIET_RATE, 1.0)
+    wait_for(lambda: bus.publish(QUIET_RATE, 1.0) and bus.figure("series.open") >= SERIES, OPENED_S)
     table = Table(
         "The logger on the bus",
         ("work", "reached /s", "lost", "CPU %", "rrdcached CPU %", "reach", "met"),

@@ -163,7 +163,7 @@ def test_a_thread_that_does_not_stop_does_not_hold_up_the_end(run_dir, monkeypat
     stuck.destroy()
     assert "which did not stop: stuck-stuck" in caplog.text
     stuck.let_go.set()
-    hung.join(5)
+    hung.join(30)
     stuck.ctx.destroy(linger=0)
     stuck.stopping.close()
     stuck._wake.close()

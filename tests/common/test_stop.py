@@ -31,7 +31,7 @@ def test_every_waiting_thread_wakes(event):
         thread.start()
     event.set()
     for thread in threads:
-        thread.join(5)
+        thread.join(30)
     assert woken == [True] * 5
 
 

@@ -47,7 +47,7 @@ class House:
         return self.processes.start_ready(f"raspy.servers.{name}", *arguments, env=env)
 
     def wait_served(self) -> None:
-        wait_for(lambda: self.client.send("mmi.service", DEVICES) == [b"200"], 15, f"{DEVICES} to be served")
+        wait_for(lambda: self.client.send("mmi.service", DEVICES) == [b"200"], what=f"{DEVICES} to be served")
 
     def close(self) -> None:
         self.client.destroy()
@@ -66,7 +66,7 @@ class House:
         self.call("add", {"oid": "sensor.temperature", "name": tank, "poll": POLL_S, "config": sensor})
         driven = {"keeps": True, "interlocks": limits, **(relay or {})}
         self.call("add", {"oid": "switch.relay", "name": heater, "poll": POLL_S, "config": driven})
-        wait_for(lambda: json.loads(self.call("get", tank)[0])["values"], 5, f"{tank} to be read")
+        wait_for(lambda: json.loads(self.call("get", tank)[0])["values"], what=f"{tank} to be read")
 
     def control(self, heater: str = "heater", hold_s: float = HOLD_S, renew_s: float = 0.5) -> Child:
         """Start a controller, and wait until it has the heater on."""
@@ -75,7 +75,7 @@ class House:
         env = {"PYTHONPATH": f"{os.environ.get('PYTHONPATH', '')}:{ROOT}".lstrip(":")}
         child = self.processes.start_command("controller", command, env=env)
         child.examined = True
-        wait_for(lambda: self.is_on(heater), 10, f"the controller to have {heater} on")
+        wait_for(lambda: self.is_on(heater), what=f"the controller to have {heater} on")
         return child
 
     def is_on(self, heater: str = "heater") -> bool:

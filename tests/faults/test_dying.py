@@ -88,7 +88,7 @@ def test_the_device_server_hangs(house: House, note: Note) -> None:
         return notify.lines.count("WATCHDOG=1")
 
     count = fed()
-    wait_for(lambda: fed() > count, 5, "the watchdog to be fed")
+    wait_for(lambda: fed() > count, what="the watchdog to be fed")
     since = last = time.monotonic()
     count = fed()
     house.fake.signal(signal.SIGSTOP)
@@ -139,14 +139,14 @@ def test_values_of_a_server_that_was_killed_turn_stale(house: House) -> None:
     thread.start()
     keys = ("/device/pi/fake/tank/temperature", "/device/pi/fake/heater/state")
     try:
-        wait_for(lambda: all(seen.get(key) == "good" for key in keys), 5, "good values")
+        wait_for(lambda: all(seen.get(key) == "good" for key in keys), what="good values")
         house.fake.kill()
         since = time.monotonic()
-        wait_for(lambda: all(seen.get(key) == "stale" for key in keys), 10, "the values to be stale")
+        wait_for(lambda: all(seen.get(key) == "stale" for key in keys), what="the values to be stale")
         # Three polls, and the two looks of the broker between which the last one may lie.
         assert time.monotonic() - since < 3 * POLL_S + 2 + GRACE_S
         assert house.broker.running
     finally:
         subscriber.shutdown()
-        thread.join(5)
+        thread.join(30)
         subscriber.destroy()

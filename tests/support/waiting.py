@@ -12,7 +12,7 @@ POLL_S = 0.01
 T = TypeVar("T")
 
 
-def wait_for(predicate: Callable[[], T], timeout_s: float = 10, what: str = "") -> T:
+def wait_for(predicate: Callable[[], T], timeout_s: float = 30, what: str = "") -> T:
     """Call `predicate` until it returns something true, and return that.
 
     :param what: what is waited for, for the message of the failure.

@@ -59,7 +59,7 @@ class Bus:
         child = self.processes.start_ready(
             "raspy.servers.titanic", "--broker", self.url, "--data-dir", self.folder / "titanic"
         )
-        wait_for(lambda: self.client.send("mmi.service", "titanic.store") == [b"200"], 10, "the store")
+        wait_for(lambda: self.client.send("mmi.service", "titanic.store") == [b"200"], what="the store")
         return child
 
     def serve(self, kind: type[DeviceServer] = RigServer, data: str = "rig", **how: Any) -> DeviceServer:
@@ -70,7 +70,7 @@ class Bus:
         thread.start()
         self._servers.append((server, thread))
         name = f"pi.{kind.SERVICE}.devices"
-        wait_for(lambda: self.client.send("mmi.service", name) == [b"200"], 10, f"{name} to be served")
+        wait_for(lambda: self.client.send("mmi.service", name) == [b"200"], what=f"{name} to be served")
         return server
 
     def stop(self, server: DeviceServer) -> None:

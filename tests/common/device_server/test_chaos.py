@@ -91,7 +91,7 @@ def test_many_hands(tmp_path: Path) -> None:
             thread.join(SECONDS + 20)
         assert len(set(done)) > RELAYS / 2
         assert not [relay.name for relay in relays if relay.both]
-        wait_for(lambda: not any(relay.pin for relay in relays), 10, "all to be off")
-        wait_for(lambda: all(entry.guard.value is False for entry in entries), 10, "the server to know it")  # type: ignore[union-attr]
+        wait_for(lambda: not any(relay.pin for relay in relays), what="all to be off")
+        wait_for(lambda: all(entry.guard.value is False for entry in entries), what="the server to know it")  # type: ignore[union-attr]
     finally:
         rig.close()

@@ -76,7 +76,7 @@ def test_a_new_server(modules: dict[str, ModuleType], bus: Bus) -> None:
     module.open_station = lambda port: Station()  # type: ignore[attr-defined]
     bus.serve(module.Weather, "weather")
     service = "pi.weather.devices"
-    wait_for(lambda: bus.json("get", "mast", service=service)["values"], 5, "the mast to be read")
+    wait_for(lambda: bus.json("get", "mast", service=service)["values"], what="the mast to be read")
     values = bus.json("get", "mast", service=service)["values"]
     assert (values["speed"]["value"], values["direction"]["value"]) == (4.5, 270.0)
 

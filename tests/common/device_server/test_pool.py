@@ -23,9 +23,9 @@ def test_no_more_threads_than_it_may_have(pool: Pool) -> None:
     done: list[int] = []
     for number in range(10):
         pool.submit(lambda number=number: (gate.wait(10), done.append(number)))  # type: ignore[misc]
-    wait_for(lambda: pool.size == 2, 5, "two threads")
+    wait_for(lambda: pool.size == 2, what="two threads")
     gate.set()
-    wait_for(lambda: len(done) == 10, 5, "all to be done")
+    wait_for(lambda: len(done) == 10, what="all to be done")
     assert pool.size == 2
 
 
@@ -34,8 +34,8 @@ def test_one_thread_serves_what_comes_one_by_one(pool: Pool) -> None:
     for _ in range(5):
         done = threading.Event()
         pool.submit(lambda done=done: (names.add(threading.current_thread().name), done.set()))  # type: ignore[misc]
-        assert done.wait(5)
-        wait_for(lambda: pool._idle == 1, 5, "the thread to be idle")
+        assert done.wait(30)
+        wait_for(lambda: pool._idle == 1, what="the thread to be idle")
     assert names == {"test-1"}
 
 
@@ -46,14 +46,14 @@ def test_a_thread_that_hangs_is_replaced(pool: Pool) -> None:
     pool.submit(done.set)
     assert not done.is_set()
     pool.lend()
-    assert done.wait(5)
+    assert done.wait(30)
     assert pool.size == 3
     gate.set()
     pool.take_back()
     # With one more than it may have, the next to look for work goes.
     for _ in range(3):
         pool.submit(lambda: None)
-    wait_for(lambda: pool.size == 2, 5, "the surplus thread to end")
+    wait_for(lambda: pool.size == 2, what="the surplus thread to end")
 
 
 def test_what_is_lent_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,7 +62,7 @@ def test_what_is_lent_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(4):
         pool.submit(lambda: gate.wait(10) and None)
         pool.lend()
-    wait_for(lambda: pool.size == 2, 5, "two threads")
+    wait_for(lambda: pool.size == 2, what="two threads")
     gate.set()
     assert pool.close(5) == 0
 
@@ -70,8 +70,8 @@ def test_what_is_lent_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_idle_threads_end() -> None:
     pool, done = Pool("test", idle_s=0.05), threading.Event()
     pool.submit(done.set)
-    assert done.wait(5)
-    wait_for(lambda: pool.size == 0, 5, "the idle thread to end")
+    assert done.wait(30)
+    wait_for(lambda: pool.size == 0, what="the idle thread to end")
     assert pool.close(1) == 0
 
 
@@ -80,9 +80,9 @@ def test_closing_drops_what_waits_and_leaves_what_hangs() -> None:
     begun = threading.Event()
     pool.submit(lambda: [begun.set(), gate.wait(10)].clear())
     pool.submit(done.set)
-    assert begun.wait(5)
+    assert begun.wait(30)
     assert pool.close(0.05) == 1
     pool.submit(done.set)
     gate.set()
-    wait_for(lambda: pool.size == 0, 5, "the thread to end")
+    wait_for(lambda: pool.size == 0, what="the thread to end")
     assert not done.is_set()

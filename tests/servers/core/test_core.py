@@ -219,7 +219,7 @@ class TestLife:
         ]
         assert others and all(map(alive, others)), children
         stack.core.kill()
-        wait_for(lambda: not any(map(alive, others)), 20, "its scenario to be killed by the kernel")
+        wait_for(lambda: not any(map(alive, others)), what="its scenario to be killed by the kernel")
 
     def test_without_titanic_it_runs_what_it_knows(self, own_stack: Start) -> None:
         stack = own_stack()

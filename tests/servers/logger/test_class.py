@@ -82,14 +82,14 @@ def test_values_that_nobody_polls_and_nights(broker: RunningBroker, monkeypatch:
     monkeypatch.setattr(Intake, "hold", lambda self: held.set())
     with running(logger):
         wait_for(held.is_set, what="held values to be told again")
-        wait_for(lambda: "Europe/Atlantis" in logger.nights.error, 20, "the nights")
+        wait_for(lambda: "Europe/Atlantis" in logger.nights.error, what="the nights")
         assert logger.graphes == {}
 
 
 def test_without_http(broker: RunningBroker) -> None:
     logger = made(broker, broker.folder / "logger")
     with running(logger):
-        wait_for(lambda: hasattr(logger, "gallery"), 20, "the end of setup")
+        wait_for(lambda: hasattr(logger, "gallery"), what="the end of setup")
         assert logger.status_line().startswith("0 values logged")
 
 

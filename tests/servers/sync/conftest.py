@@ -180,7 +180,7 @@ class Wire:
             except OSError:
                 pass
         for thread in self._threads:
-            thread.join(5)
+            thread.join(30)
         for end in self._open:
             end.close()
 

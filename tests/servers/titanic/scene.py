@@ -92,7 +92,7 @@ class Scene:
             self.turn()
             return predicate()
 
-        return wait_for(turned, 5, what)
+        return wait_for(turned, what=what)
 
     def asked(self, service: str) -> Asked:
         """The next request that reaches the broker, which must be for *service*."""

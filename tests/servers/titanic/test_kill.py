@@ -83,7 +83,7 @@ class Victims:
 
     def stop(self, name: str) -> None:
         os.kill(self.pids[name], signal.SIGTERM)
-        wait_for(lambda: not alive(self.pids[name]), 15, f"{name} to end")
+        wait_for(lambda: not alive(self.pids[name]), what=f"{name} to end")
 
     def close(self) -> None:
         self._nursery.stdin.close()

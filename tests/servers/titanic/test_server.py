@@ -138,7 +138,7 @@ def test_what_waits_or_is_kept_too_long_goes(own_stack):
     status, reason = own_stack.reply(id)
     assert status == b"500"
     assert reason.startswith(b"no server has offered test.absent.x within 1 s")
-    wait_for(lambda: own_stack.ask("titanic.reply", id)[0] == b"400", 10, "its removal")
+    wait_for(lambda: own_stack.ask("titanic.reply", id)[0] == b"400", what="its removal")
     assert "1 requests failed" in own_stack.titanic.output
     assert "1 old replies were removed" in own_stack.titanic.output
 
@@ -165,7 +165,7 @@ def test_a_database_of_bounded_size_keeps_room_for_replies_and_configuration(own
             return None
         return reply[1]
 
-    reason = wait_for(full, 20, "the database to be full")
+    reason = wait_for(full, what="the database to be full")
     assert b"full (max_database_mib)" in reason
     assert own_stack.ask("titanic.store", "set", "s", "x", "k", "v") == [b"200"]
     with own_stack.worker("test.big.x", lambda _: [b"200"]):
@@ -182,7 +182,7 @@ def test_the_database_shrinks_when_requests_are_closed(own_stack):
     wait_for(lambda: figure(own_stack, "database_bytes") > 3_000_000, what="a large database")
     for id in ids:
         own_stack.ask("titanic.close", id)
-    wait_for(lambda: figure(own_stack, "database_bytes") < 1_000_000, 20, "a small database")
+    wait_for(lambda: figure(own_stack, "database_bytes") < 1_000_000, what="a small database")
 
 
 # The key/value store.

@@ -190,7 +190,7 @@ class Systemd:
 
     def close(self) -> None:
         self._socket.shutdown(socket.SHUT_RDWR)
-        self._thread.join(5)
+        self._thread.join(30)
         self._socket.close()
         for child in self.children:
             child.kill()
@@ -213,12 +213,12 @@ class TestSystemd:
         one.run.stop("by hand", time.monotonic())
         one.run.kill()
         assert one.end() == (STOPPED, [f"it did not end within {running.STOP_S:g} s and was killed"])
-        assert systemd.children[0].wait(5) == -9
+        assert systemd.children[0].wait(30) == -9
 
     def test_tells_how_it_ended(self, systemd: Systemd, run_dir: Path) -> None:
         one = Played("1 / 0", path=run_dir / "scenario.sock")
         assert one.end().lines[-1] == "ZeroDivisionError: division by zero"
-        assert systemd.children[0].wait(5) == 0
+        assert systemd.children[0].wait(30) == 0
 
     def test_dead_without_a_word(self, systemd: Systemd, run_dir: Path) -> None:
         one = Played(STUBBORN, path=run_dir / "scenario.sock")
