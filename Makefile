@@ -36,11 +36,11 @@ bench: ## the benchmarks, one table (ARGS="--help" for a choice)
 	@$(PYTHON) -m tests.benchmarks $(ARGS)
 
 clean: ## remove what the other targets made in this folder
-	rm -rf .cache .hypothesis build dist *.egg-info .coverage*
+	rm -rf .cache .hypothesis build dist docs/_build *.egg-info .coverage*
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
 develop: ## make this folder ready for work: the packages of all targets, and the lint tools
-	$(need) run test lint bench
+	$(need) run test lint bench docs
 	@tools/lint --setup
 	@echo "Ready: 'make run', 'make test', 'make lint', 'make bench'. Nothing is installed outside this folder but Debian packages."
 
@@ -60,5 +60,7 @@ install: deb ## build the packages and install them on this machine with apt (ro
 uninstall: ## remove the installed packages; state and configuration stay (apt-get purge removes those too; root only)
 	apt-get -y remove raspy python3-raspy
 
-docs: ## not there yet
-	@echo "make docs: the manual is not there yet; README.md says how to run and test." >&2; exit 1
+docs: ## the manual and the man pages, into docs/_build
+	$(need) run docs
+	@for kind in html man; do $(PYTHON) -m sphinx -q -W --keep-going -b $$kind docs docs/_build/$$kind || exit 1; done
+	@echo "The manual: docs/_build/html/index.html. A man page: man -l docs/_build/man/raspy.7"

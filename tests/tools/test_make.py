@@ -25,13 +25,6 @@ def test_bare_make_explains_every_target() -> None:
     assert set(re.findall(r"^  make (\w+) +\S", result.stdout, re.MULTILINE)) == MANUAL | DAILY
 
 
-def test_what_is_not_there_yet_says_so_in_a_line_and_fails() -> None:
-    result = make("docs")
-    assert result.returncode == 2
-    assert result.stderr.startswith("make docs: ")
-    assert result.stdout == ""
-
-
 def test_install_builds_the_packages_and_hands_them_to_apt() -> None:
     """Shown, not done: it would install RasPy on the machine that runs the tests."""
     build, install = make("-n", "install").stdout.splitlines()

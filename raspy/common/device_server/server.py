@@ -239,7 +239,7 @@ class DeviceServer(Server):
         return name
 
     def devices_remove(self, name: bytes) -> None:
-        """Action ``remove DEVICE``.
+        """Action ``remove DEVICE``: forget a device; an actuator goes to its safe state first.
 
         Raises:
             NotFoundError: there is no such device.

@@ -72,15 +72,22 @@ class CronService:
             "remove": self.remove,
             "fire": self.fire,
             "next": self.next,
+            "preview": self.preview,
         }
 
     def list_keys(self) -> tuple[str, ...]:
         """``list_keys``: the names of all jobs, a frame each."""
         return tuple(self._manager.list_keys())
 
-    def list(self) -> dict[str, Any]:
-        """``list``: all jobs with definition and state."""
-        return self._manager.list()
+    def list(self, count: bytes = b"") -> dict[str, Any]:
+        """``list [COUNT]``: all jobs with definition and state, and the next COUNT runs of each."""
+        found = self._manager.list()
+        if count:
+            wanted = _count(count)
+            for name, job in found.items():
+                # A job may have been removed since.
+                job["runs"] = self._manager.next(name, wanted) if name in self._manager.jobs else []
+        return found
 
     def add(self, name: bytes, definition: bytes) -> dict[str, Any]:
         """``add NAME JSON``: a new job; the answer is the job."""
@@ -97,7 +104,7 @@ class CronService:
         return self._changed(job.to_json(), "changed")
 
     def remove(self, name: bytes) -> None:
-        """``remove NAME``."""
+        """``remove NAME``: forget the job."""
         text = names.check_name(name, "cron job")
         with self._keeper.open() as store:
             self._manager.remove(store, text)
@@ -111,6 +118,10 @@ class CronService:
     def next(self, name: bytes, count: bytes = b"1") -> Sequence[float]:
         """``next NAME [COUNT]``: when it will run, seconds since the epoch."""
         return self._manager.next(names.check_name(name, "cron job"), _count(count))
+
+    def preview(self, definition: bytes, count: bytes = b"5") -> dict[str, Any]:
+        """``preview JSON [COUNT]``: the job completed, and when it would run; nothing is kept."""
+        return self._manager.preview(names.json_object(definition, "a cron job"), _count(count))
 
     def _changed(self, job: dict[str, Any], what: str) -> dict[str, Any]:
         self._log.info("cron job %s %s", job["name"], what, extra={"RASPY_REQUEST": self._asker()})
@@ -205,7 +216,7 @@ class ScenarioServices:
         return self.info(name)
 
     def delete(self, name: bytes) -> None:
-        """``delete NAME``."""
+        """``delete NAME``: forget the scenario; what runs of it is stopped."""
         with self._keeper.open() as store:
             self._manager.delete(_scenario(name), store=store)
         self._say("deleted", name)

@@ -46,7 +46,7 @@ class GraphService:
         self._gallery.add(read_text(key), text)
 
     def remove(self, key: bytes) -> None:
-        """Action ``remove KEY``.
+        """Action ``remove KEY``: forget a graph; the histories stay.
 
         Raises:
             NotFoundError: it was not added; the graph of a series can't be removed.

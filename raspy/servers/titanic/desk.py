@@ -69,7 +69,7 @@ class Desk:
         self._room_bytes = pages * PAGE_BYTES
 
     def request(self, frames: Sequence[bytes]) -> Job:
-        """``titanic.request``: store a request message, and return a UUID for the request."""
+        """``SERVICE FRAME...``: store a request for a service, and return an id for it."""
         service, body = self._check(frames)
 
         def work() -> list[bytes]:
@@ -80,7 +80,7 @@ class Desk:
         return Job(work)
 
     def submit(self, frames: Sequence[bytes]) -> Job:
-        """``titanic.submit``: store a request under the id that the client gives, once."""
+        """``ID SERVICE FRAME...``: store a request under an id that the client gives, once; return the id."""
         if not frames:
             raise ClientError("titanic.submit takes an id, a service and the request's frames")
         id = checks.request_id(frames[0])
@@ -116,12 +116,12 @@ class Desk:
         return service, body
 
     def reply(self, frames: Sequence[bytes]) -> Job:
-        """``titanic.reply``: fetch a reply, if available, for a given request UUID."""
+        """``ID``: fetch the reply to a request; 300 while there is none, 500 and why when it has failed."""
         id = _only_id(frames)
         return Job(lambda: self._requests.reply(id), writes=False)
 
     def close(self, frames: Sequence[bytes]) -> Job:
-        """``titanic.close``: confirm that a reply has been stored and processed."""
+        """``ID``: confirm that a reply has been processed, and forget it; or cancel what waits."""
         id = _only_id(frames)
         return Job(lambda: self._requests.close(id), steadfast=True)
 

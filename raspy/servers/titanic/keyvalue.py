@@ -42,7 +42,7 @@ class KeyValueStore:
             return [error.status, str(error).encode()]
 
     def set(self, frames: Sequence[bytes]) -> list[bytes]:
-        """``SERVICE SECTION KEY VALUE [KEY VALUE]...``: set them all, or none; an empty value deletes."""
+        """``set SERVICE SECTION KEY VALUE [KEY VALUE]...``: set them all, or none; an empty value deletes."""
         if len(frames) < 4 or len(frames) % 2:
             raise ClientError("set takes SERVICE SECTION KEY VALUE, and more pairs of KEY VALUE")
         service, section = _place(frames)
@@ -66,7 +66,7 @@ class KeyValueStore:
         return []
 
     def get(self, frames: Sequence[bytes]) -> list[bytes]:
-        """``SERVICE SECTION KEY``: its value; ``SERVICE SECTION``: all keys and values in turn."""
+        """``get SERVICE SECTION [KEY]``: its value; without KEY all keys and values in turn."""
         if len(frames) == 2:
             rows = self._execute(
                 "SELECT key, value FROM store WHERE service = ? AND section = ? ORDER BY key", _place(frames)
@@ -85,7 +85,7 @@ class KeyValueStore:
         return [row[0]]
 
     def delete(self, frames: Sequence[bytes]) -> list[bytes]:
-        """``SERVICE SECTION KEY``: that key; ``SERVICE SECTION``: the whole section."""
+        """``delete SERVICE SECTION [KEY]``: forget that key, or the whole section."""
         if len(frames) == 3:
             service, section = _place(frames)
             key = checks.name(frames[2], "KEY")
@@ -104,7 +104,7 @@ class KeyValueStore:
         return []
 
     def list(self, frames: Sequence[bytes]) -> list[bytes]:
-        """``SERVICE``: its sections; ``SERVICE SECTION``: its keys; nothing: the services."""
+        """``list [SERVICE [SECTION]]``: the services, those of one its sections, of these the keys."""
         if not frames:
             rows = self._execute("SELECT DISTINCT service FROM store ORDER BY service")
         elif len(frames) == 1:
