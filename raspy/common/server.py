@@ -103,7 +103,12 @@ class Server(Executive, Statistics):
 
     def mmi_actions(self) -> Actions:
         """The actions of ``HOST.NAME.mmi``."""
-        return {"status": self.mmi_status, "info": self.mmi_info, "loglevel": self.mmi_loglevel}
+        return {
+            "status": self.mmi_status,
+            "info": self.mmi_info,
+            "loglevel": self.mmi_loglevel,
+            "actions": self.mmi_actions_list,
+        }
 
     def statistics_actions(self) -> Actions:
         """The actions of ``HOST.NAME.statistics``."""
@@ -118,13 +123,15 @@ class Server(Executive, Statistics):
         return self.status_line()
 
     def mmi_info(self) -> dict[str, Any]:
-        """Action ``info``: version, pid, uptime_s, start time (seconds since the epoch), workers."""
+        """Action ``info``: version, pid, uptime_s, start time (seconds since the epoch), memory (resident,
+        bytes), workers."""
         return {
             "name": self.get_instance_id(),
             "version": raspy.__version__,
             "pid": os.getpid(),
             "uptime_s": round(self.uptime_s(), 3),
             "started": round(self.started_at, 3),
+            "memory": resident_bytes(),
             "workers": sorted(self._services),
         }
 
@@ -140,6 +147,13 @@ class Server(Executive, Statistics):
             except ValueError as error:
                 raise MDP.ClientError(error) from error
         return journal.get_level()
+
+    def mmi_actions_list(self) -> dict[str, dict[str, Any]]:
+        """Action ``actions``: what may be asked: service -> action -> its arguments and what it does."""
+        return {
+            suffix: {name.decode(): _described(handler) for name, handler in sorted(service.actions.items())}
+            for suffix, service in sorted(self._services.items())
+        }
 
     # For the services.
 
@@ -254,6 +268,12 @@ class Server(Executive, Statistics):
         publisher.send(subtree, key, body)
 
 
+def resident_bytes() -> int:
+    """How much memory this process takes now, in bytes; proc(5), /proc/pid/statm."""
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 def _arity(handler: Callable[..., object]) -> tuple[int, int]:
     """The least and the greatest number of arguments that *handler* takes."""
     function = getattr(handler, "__func__", handler)
@@ -263,6 +283,13 @@ def _arity(handler: Callable[..., object]) -> tuple[int, int]:
     least = most - len(function.__defaults__ or ())
     takes_any = code.co_flags & 0x04  # CO_VARARGS, see inspect(3)
     return least, MANY if takes_any else most
+
+
+def _described(handler: Callable[..., object]) -> dict[str, Any]:
+    """How many arguments an action takes, and the first line of its documentation."""
+    least, most = _arity(handler)
+    line = (handler.__doc__ or "").strip().partition("\n")[0]
+    return {"least": least, "most": most, "info": line.removeprefix("Action ").replace("``", "")}
 
 
 def _result_frames(result: object) -> list[bytes]:

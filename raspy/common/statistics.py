@@ -15,7 +15,12 @@ class SNMP:
         oid: its name, ``module.key``.
         doc: what it counts, with its unit, for a person.
         initial: its first value.
+
+    Attributes:
+        KIND: ``value``, ``counter`` (it only grows, so how fast is what matters) or ``text``.
     """
+
+    KIND = "value"
 
     def __init__(
         self, oid: str = "module.snmp.key", doc: str = "A statistic integer value", initial: Any = 0
@@ -29,12 +34,14 @@ class SNMP:
         self.value = int(value)
 
     def as_json(self) -> dict[str, Any]:
-        """Oid, value and doc, to send."""
-        return {"oid": self.oid, "value": self.value, "doc": self.doc}
+        """Oid, value, doc and kind, to send; of a counter also where it starts again from 0."""
+        return {"oid": self.oid, "value": self.value, "doc": self.doc, "kind": self.KIND}
 
 
 class SNMPCounter(SNMP):
     """A number that only grows, and starts again from 0 when it would reach *overflow* (SMIv2 Counter32)."""
+
+    KIND = "counter"
 
     def __init__(
         self,
@@ -49,6 +56,10 @@ class SNMPCounter(SNMP):
     def set(self, value: Any = 1) -> None:
         """Add *value* (default 1)."""
         self.value = (self.value + int(value)) % self.overflow
+
+    def as_json(self) -> dict[str, Any]:
+        """As above."""
+        return {**super().as_json(), "overflow": self.overflow}
 
 
 class SNMPFloat(SNMP):
@@ -66,6 +77,8 @@ class SNMPFloat(SNMP):
 
 class SNMPString(SNMP):
     """A text."""
+
+    KIND = "text"
 
     def __init__(
         self, oid: str = "module.snmp.key", doc: str = "A statistic string value", initial: str = ""

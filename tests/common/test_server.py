@@ -199,6 +199,14 @@ def test_mmi(standing):
     assert info["uptime_s"] >= 0
 
 
+def test_what_may_be_asked_is_listed(standing):
+    actions = json.loads(standing.client.call("test.kettle.mmi", "actions")[0])
+    assert list(actions) == ["mmi", "statistics", "water"]
+    assert actions["mmi"]["loglevel"]["least"] == 0 and actions["mmi"]["loglevel"]["most"] == 1
+    assert actions["statistics"]["get"]["info"] == "get OID: one statistic."
+    assert actions["water"]["any"]["most"] >= 1000 and actions["water"]["text"]["info"] == ""
+
+
 def test_loglevel(standing):
     root = logging.getLogger()
     before = root.level

@@ -9,7 +9,7 @@ def test_a_number_is_set():
     statistic = SNMP("a.b", "what", 3)
     assert statistic.value == 3
     statistic.set("7")
-    assert statistic.as_json() == {"oid": "a.b", "value": 7, "doc": "what"}
+    assert statistic.as_json() == {"oid": "a.b", "value": 7, "doc": "what", "kind": "value"}
 
 
 def test_a_counter_adds_and_overflows():
@@ -19,6 +19,9 @@ def test_a_counter_adds_and_overflows():
     counter.set(2)
     assert counter.value == 1
     assert SNMPCounter("a.b", initial=9, overflow=10).set() is None
+    assert SNMPCounter("a.b", "hits", 4, 10).as_json() == {
+        "oid": "a.b", "value": 4, "doc": "hits", "kind": "counter", "overflow": 10,
+    }  # fmt: skip
 
 
 def test_float_and_string():
@@ -27,6 +30,7 @@ def test_float_and_string():
     number.set("2.5")
     text.set(3)
     assert (number.value, text.value) == (2.5, "3")
+    assert (number.as_json()["kind"], text.as_json()["kind"]) == ("value", "text")
 
 
 def test_the_manager_keeps_updates_and_forgets():
@@ -37,7 +41,8 @@ def test_the_manager_keeps_updates_and_forgets():
     statistics.update_statistic("module.hits", 2)
     assert counter.value == 3
     assert statistics.statistics_list_keys() == ("module.hits", "module.name")
-    assert statistics.statistics_get(b"module.hits") == {"oid": "module.hits", "value": 3, "doc": "hits"}
+    hits = statistics.statistics_get(b"module.hits")
+    assert (hits["oid"], hits["value"], hits["doc"], hits["kind"]) == ("module.hits", 3, "hits", "counter")
     assert list(statistics.statistics_all()) == ["module.hits", "module.name"]
     with pytest.raises(ValueError, match=r"module\.hits is there already"):
         statistics.add_statistic(SNMP("module.hits"))

@@ -81,13 +81,7 @@ class CronService:
 
     def list(self, count: bytes = b"") -> dict[str, Any]:
         """``list [COUNT]``: all jobs with definition and state, and the next COUNT runs of each."""
-        found = self._manager.list()
-        if count:
-            wanted = _count(count)
-            for name, job in found.items():
-                # A job may have been removed since.
-                job["runs"] = self._manager.next(name, wanted) if name in self._manager.jobs else []
-        return found
+        return self._manager.list(_count(count) if count else 0)
 
     def add(self, name: bytes, definition: bytes) -> dict[str, Any]:
         """``add NAME JSON``: a new job; the answer is the job."""

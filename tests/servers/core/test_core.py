@@ -44,6 +44,8 @@ class TestCron:
         assert "often" in stack.ask("cron", "list_keys")
         listed = cron(stack, "list")["often"]
         assert listed["fired"] >= 1 and listed["state"] == "planned" and listed["last"] > 0
+        assert "runs" not in listed
+        assert len(cron(stack, "list", "5")["often"]["runs"]) == 5
         cron(stack, "update", "often", {"active": False})
         assert cron(stack, "list")["often"]["state"] == "inactive"
         cron(stack, "remove", "often")
@@ -55,6 +57,14 @@ class TestCron:
         runs = cron(stack, "next", "dusk", "3")
         assert [round((later - earlier) / 3600) for earlier, later in pairwise(runs)] == [24, 24]
         cron(stack, "remove", "dusk")
+
+    def test_a_job_is_looked_at_before_it_is_kept(self, stack: CoreStack) -> None:
+        before = stack.ask("cron", "list_keys")
+        seen = cron(stack, "preview", {"cron": "30  7 * * MON-fri"}, "7")
+        assert seen["definition"]["cron"] == "30 7 * * mon-fri" and seen["definition"]["missed"] == "skip"
+        assert seen["timezone"] == "Europe/Paris" and len(seen["runs"]) == 7
+        assert seen["runs"] == sorted(seen["runs"]) and seen["runs"][0] > time.time()
+        assert stack.ask("cron", "list_keys") == before
 
     def test_starts_a_scenario(self, stack: CoreStack) -> None:
         stack.add("fed", "scenario.log(scenario.reason['by'] + ' ' + scenario.reason['job'])")
@@ -103,6 +113,9 @@ class TestCron:
             ("add", "x"),
             ("next", "x", "many"),
             ("next", "x", "0"),
+            ("list", "0"),
+            ("preview", '{"cron": "0 0 30 2 *"}'),
+            ("preview", '{"cron": "* * * * *"}', "101"),
             ("explode",),
             ("add", b"\xff", b"\xff"),
         ],

@@ -134,13 +134,17 @@ class CronManager:
 
     def _replace(self, store: Saves, name: str, definition: dict[str, Any]) -> Cron:
         now = self._clock.now()
+        job = self._checked(name, definition, now)
+        store.save(SECTION, {name: job.definition})
+        with self._lock:
+            return self._put(name, job.definition, None, now)
+
+    def _checked(self, name: str, definition: dict[str, Any], now: datetime) -> Cron:
         job = Cron(name, definition, self._place, now)
         if job.active and job.after(now) is None:
             what = job.definition[job.kind]
             raise MDP.ClientError(f"{job.kind} {what} never fires: there is no such time from now on")
-        store.save(SECTION, {name: job.definition})
-        with self._lock:
-            return self._put(name, job.definition, None, now)
+        return job
 
     def remove(self, store: Saves, name: str) -> None:
         """Remove a job.
@@ -173,11 +177,16 @@ class CronManager:
         with self._lock:
             return sorted(self.jobs)
 
-    def list(self) -> dict[str, dict[str, Any]]:
-        """All jobs with their definitions and states."""
+    def list(self, count: int = 0) -> dict[str, dict[str, Any]]:
+        """All jobs with their definitions and states, and the next *count* ``runs`` of each."""
         with self._lock:
             return {
-                name: {**job.to_json(), "state": self.state(job)} for name, job in sorted(self.jobs.items())
+                name: {
+                    **job.to_json(),
+                    "state": self.state(job),
+                    **({"runs": _runs_from(job, job.next_run, count)} if count else {}),
+                }
+                for name, job in sorted(self.jobs.items())
             }
 
     def state(self, job: Cron) -> str:
@@ -204,12 +213,19 @@ class CronManager:
         names.number(count, "the number of runs", 1, NEXT_MAX)
         with self._lock:
             job = self.get(name)
-            runs: list[float] = []
-            moment = job.next_run
-            while moment is not None and len(runs) < count:
-                runs.append(moment.timestamp())
-                moment = job.after(moment)
-            return runs
+            return _runs_from(job, job.next_run, count)
+
+    def preview(self, definition: dict[str, Any], count: int) -> dict[str, Any]:
+        """A job that is not kept: its ``definition`` completed, its next ``runs``, the place's ``timezone``.
+
+        Raises:
+            ClientError: the definition is wrong, it would never fire, or *count* is not 1 to ``NEXT_MAX``.
+        """
+        names.number(count, "the number of runs", 1, NEXT_MAX)
+        now = self._clock.now()
+        job = self._checked("preview", definition, now)
+        runs = _runs_from(job, job.after(now), count)
+        return {"definition": job.definition, "runs": runs, "timezone": str(self._place.zone)}
 
     def fire(self, name: str) -> None:
         """Carry out a job now, by hand; its plan stays as it is.
@@ -369,3 +385,12 @@ class CronManager:
                     job.handled = now
             self._dirty = True
         self._write_handled(now=True)
+
+
+def _runs_from(job: Cron, moment: datetime | None, count: int) -> list[float]:
+    """The run at *moment* and those that follow, seconds since the epoch; *count* at most."""
+    runs: list[float] = []
+    while moment is not None and len(runs) < count:
+        runs.append(moment.timestamp())
+        moment = job.after(moment)
+    return runs
