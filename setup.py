@@ -45,14 +45,16 @@ setup(
     install_requires=[
         "apscheduler>=3.9,<4",
         "astral>=1.6",
+        "click>=8.1",
         "jeepney",
         "psutil",
         "pyzmq>=24",
         "regex",
+        "rich>=13",
         "systemd-python",
     ],
     packages=find_packages(include=["raspy", "raspy.*", "raspyweb", "raspyweb.*"]),
     package_data={"raspy": ["py.typed"]},
-    entry_points={"raspy.servers": SERVERS},
+    entry_points={"raspy.servers": SERVERS, "console_scripts": ["raspyctl = raspy.ctl.__main__:main"]},
     zip_safe=False,
 )

@@ -69,8 +69,10 @@ def _answer(server: Server, socket: zmq.Socket[bytes], offences: Offences, start
         offences.note(message[0], "control socket: dropped a message that is not MDP/0.1")
         return
     sender, service = message[0], message[3]
-    prefix = server.get_instance_id().encode() + b"."
-    if service.startswith(prefix):
+    # While the broker is away, who asks may not know what the machine is called there.
+    own = (server.get_instance_id().encode() + b".", server.service.encode() + b".")
+    if service.startswith(own):
+        prefix = next(prefix for prefix in own if service.startswith(prefix))
         suffix = service.removeprefix(prefix).decode(errors="replace")
         _await_service(server, suffix, started_by)
         reply = server.handle(suffix, message[4:], sender)

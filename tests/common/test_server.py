@@ -197,6 +197,7 @@ def test_mmi(standing):
     assert info["name"] == "test.kettle"
     assert info["workers"] == ["mmi", "statistics", "water"]
     assert info["uptime_s"] >= 0
+    assert 1 << 20 < info["memory"] < 1 << 32
 
 
 def test_what_may_be_asked_is_listed(standing):

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Completion in the shell: what may stand where the cursor is.
+
+Names are asked for live, within ``BOUND_S``; when the broker is away there are none, and nothing is said, for
+what is said would stand in the middle of the line that is being written.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+from click.shell_completion import BashComplete, CompletionItem, add_completion_class
+
+from raspy.ctl.errors import CtlError
+
+if TYPE_CHECKING:
+    from raspy.ctl.connection import Bus
+
+BOUND_S = 0.5
+T = TypeVar("T")
+
+
+class _Bash(BashComplete):
+    """Bash puts in what it is given as it is: a name with a space in it must come escaped."""
+
+    def format_completion(self, item: CompletionItem) -> str:
+        return f"{item.type},{item.value.replace(' ', chr(92) + ' ')}"
+
+
+def install() -> None:
+    """Make click use what is here."""
+    add_completion_class(_Bash)
+
+
+def _ask(ctx: click.Context, question: Callable[[Bus], list[str]]) -> list[str]:
+    """What the bus answers, or nothing."""
+    from raspy.ctl.connection import Bus, resolve
+
+    session = ctx.obj
+    try:
+        bus = Bus(resolve(getattr(session, "broker", None), getattr(session, "host", None)), BOUND_S)
+        try:
+            return question(bus)
+        finally:
+            bus.close()
+    except (CtlError, OSError):
+        return []
+
+
+def devices(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Devices that have published a value, by their shortest clear names; longer ones as they are begun."""
+    from raspy.ctl import names
+
+    found = list(names.published(_ask(ctx, lambda bus: list(bus.values()))))
+    return fitting(incomplete, [name for device in found for name in forms(device, found)])
+
+
+def forms(device: tuple[str, str, str], among: Sequence[tuple[str, str, str]]) -> list[str]:
+    """The names of a device that are clear, the shortest first."""
+    host, server, name = device
+    clear = []
+    for form in ((name,), (server, name), (host, server, name)):
+        if sum(one[-len(form) :] == form for one in among) == 1:
+            clear.append("/".join(form))
+    return clear
+
+
+def fitting(incomplete: str, there: list[str]) -> list[str]:
+    """Those that begin as what is written; with nothing written yet only the shortest."""
+    slashes = incomplete.count("/")
+    return sorted({name for name in there if name.startswith(incomplete) and name.count("/") == slashes})
+
+
+def known_hosts(incomplete: str) -> list[str]:
+    """Machines that ssh knows by name: those are the likely ones for ``--host``."""
+    found = set()
+    try:
+        with open(os.path.expanduser("~/.ssh/known_hosts"), encoding="utf-8", errors="replace") as file:
+            for line in file:
+                for name in line.partition(" ")[0].split(","):
+                    if name and not name.startswith(("|", "[", "#", "@")):
+                        found.add(name)
+    except OSError:
+        pass
+    return sorted(name for name in found if name.startswith(incomplete))

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a name means. A device is HOST/SERVER/DEVICE, with /COMMAND after it for one of its values.
+
+Of HOST and SERVER either or both may be left out while what is left is clear: ``tank``, ``fake/tank``,
+``pi/tank``. The same holds for what belongs to a server: the cron job ``morning``, or ``pi/morning``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from raspy.ctl.connection import Bus
+from raspy.ctl.errors import CtlError, NotFound, WrongUse, missing
+
+TREE = "/device/"
+
+
+class Device(NamedTuple):
+    """A device on the bus.
+
+    Args:
+        host: the machine.
+        server: whose device it is.
+        name: its name; with a dot that of a part.
+    """
+
+    host: str
+    server: str
+    name: str
+
+    @property
+    def path(self) -> str:
+        """Its whole name."""
+        return "/".join(self)
+
+    @property
+    def service(self) -> str:
+        """Who answers for it."""
+        return f"{self.host}.{self.server}.devices"
+
+
+class Value(NamedTuple):
+    """A value of a device, or with an empty command its main one."""
+
+    device: Device
+    command: str
+
+    @property
+    def path(self) -> str:
+        """Its whole name."""
+        return f"{self.device.path}/{self.command}" if self.command else self.device.path
+
+
+def published(values: Iterable[str]) -> dict[Device, list[str]]:
+    """The devices of some keys of the tree, each with its commands."""
+    found: dict[Device, list[str]] = {}
+    for key in values:
+        parts = key.split("/")
+        if len(parts) == 6 and key.startswith(TREE):
+            found.setdefault(Device(*parts[2:5]), []).append(parts[5])
+    return found
+
+
+def device_servers(bus: Bus) -> list[str]:
+    """The services ``devices``: those that are there, and of sleeping servers those with devices configured.
+
+    To ask one of the latter wakes it.
+    """
+    found = {name for name in bus.services() if name.endswith(".devices")}
+    asleep = bus.asleep()
+    if asleep:
+        try:
+            stored = set(bus.names("titanic.store", "list"))
+            for server in asleep & stored:
+                if "devices" in bus.names("titanic.store", "list", server):
+                    found.add(f"{server}.devices")
+        except CtlError:
+            # Without titanic they stay asleep; what they last published is known all the same.
+            pass
+    return sorted(found)
+
+
+def all_devices(bus: Bus, known: Mapping[Device, list[str]]) -> tuple[dict[Device, list[str]], list[str]]:
+    """The devices of the tree and of all servers; and a sentence for each server that did not tell."""
+    found, silent = dict(known), []
+    for service in device_servers(bus):
+        host, server, _ = service.rsplit(".", 2)
+        try:
+            for name in bus.names(service, "list_keys"):
+                found.setdefault(Device(host, server, name), [])
+        except CtlError as error:
+            silent.append(str(error))
+    return found, silent
+
+
+def matching(text: str, devices: Mapping[Device, list[str]]) -> list[Value]:
+    """What *text* may mean: devices of that name; when there are none, values."""
+    parts = text.removeprefix(TREE).strip("/").split("/")
+    found = [Value(device, "") for device in devices if _fits(parts, device)]
+    if not found and len(parts) > 1:
+        found = [Value(device, parts[-1]) for device in devices if _fits(parts[:-1], device)]
+    return sorted(found)
+
+
+def _fits(parts: list[str], device: Device) -> bool:
+    if not 1 <= len(parts) <= len(device) or parts[-1] != device.name:
+        return False
+    before = parts[:-1]
+    return not before or before in ([device.host, device.server], [device.host], [device.server])
+
+
+def find(bus: Bus, text: str, known: Mapping[Device, list[str]] | None = None) -> Value:
+    """The one device or value that *text* means.
+
+    Args:
+        bus: where to look.
+        text: what was written.
+        known: devices that are known already, to look at first; if left out, all are looked at.
+
+    Raises:
+        NotFound: there is none.
+        WrongUse: there are several.
+    """
+    found = matching(text, known) if known is not None else []
+    if not found:
+        devices, silent = all_devices(bus, known if known is not None else published(bus.values()))
+        found = matching(text, devices)
+        if not found and silent:
+            raise CtlError(f"there is no device {text!r} among those that are known, and {silent[0]}")
+        if not found:
+            raise missing("device", text, (device.path for device in devices))
+    if len(found) > 1:
+        choices = ", ".join(value.path for value in found)
+        raise WrongUse(f"{text!r} can mean several: {choices}")
+    return found[0]
+
+
+def hosts_of(bus: Bus, server: str) -> list[str]:
+    """The machines that have the server *server*, such as ``core``, awake or not."""
+    end = f".{server}.mmi"
+    return sorted(service.removesuffix(end) for service in bus.services() if service.endswith(end))
+
+
+def place(bus: Bus, text: str, server: str) -> tuple[str, str]:
+    """The machine and the name in ``NAME`` or ``HOST/NAME``, of something that a server keeps.
+
+    Args:
+        bus: where to look.
+        text: what was written.
+        server: the server, such as ``core``.
+
+    Raises:
+        NotFound: no machine has that server.
+        WrongUse: several have it, and none is said.
+    """
+    hosts = hosts_of(bus, server)
+    if not hosts:
+        raise NotFound(f"no machine on this bus has the server {server}; raspyctl status shows what there is")
+    host, slash, name = text.rpartition("/")
+    if slash:
+        if host not in hosts:
+            raise missing("machine", host, hosts)
+        return host, name
+    if len(hosts) > 1:
+        choices = " or ".join(f"{one}/{text}" for one in hosts)
+        raise WrongUse(f"{', '.join(hosts)} all have the server {server}: write {choices}")
+    return hosts[0], name
