@@ -17,20 +17,15 @@ from nothing.
 from __future__ import annotations
 
 import logging
-import math
-import os
 import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from raspy.common.durable import sync_folder
-from raspy.servers.logger.rrd import archives
 from raspy.servers.logger.rrd.archives import Connection
 from raspy.servers.logger.rrd.backend import Backend
-from raspy.servers.logger.rrd.rollback import roll_back
-from raspy.servers.logger.rrd.rrdcached import RrdError
-from raspy.servers.logger.samples.intake import FUTURE_S, Intake, Update
+from raspy.servers.logger.samples.files import Files, Say, sample_time
+from raspy.servers.logger.samples.intake import Intake, Update
 from raspy.servers.logger.samples.series import Catalogue, Series
 from raspy.servers.logger.samples.spool import Spool
 
@@ -59,8 +54,6 @@ SAMPLE_BYTES, SYNC_BYTES, FILE_BYTES = 15, 18_000, 60_000
 
 BENIGN = "illegal attempt to update using time"
 """rrdcached's words for a value that is not newer than the last one: it had it already."""
-
-Say = Callable[[str, str], None]
 
 
 class Writer:
@@ -104,6 +97,7 @@ class Writer:
         self.files_written = 0
         self.replayed = 0
         self.paused = ""
+        self._files = Files(catalogue.rrd, say, log)
         self._say = say
         self._alive = alive
         self._log = log
@@ -116,7 +110,6 @@ class Writer:
         self._told: dict[Series, bytes] = {}
         self._writing: dict[Series, bytes] | None = None
         self._segments: list[Path] = []
-        self._new: set[Path] = set()
         self._mend_again: dict[Series, float] = {}
         self._wake = threading.Event()
 
@@ -274,7 +267,7 @@ class Writer:
             moment = sample_time(sample)
             if series not in floors:
                 self._alive()
-                floors[series] = self._floor(connection, series, moment, torn)
+                floors[series] = self._files.floor(connection, series, moment, torn)
             # Even what the RRD has already may not be on the disk: the next checkpoint sees to it.
             self._told[series] = sample
             if moment <= floors[series]:
@@ -290,49 +283,6 @@ class Writer:
         self.replayed += count
         return count
 
-    def _floor(self, connection: Connection, series: Series, first: float, torn: bool) -> float:
-        """The time up to which a file needs nothing from the spool, after making sure that it can be used."""
-        try:
-            last = self._usable(connection, series, first)
-            if not torn or last < first:
-                return last
-            return roll_back(connection, series.path, first - 1)
-        except RrdError as error:
-            self._log.error("%s can't be mended: %s", series.path, error)
-            return math.inf
-
-    def _usable(self, connection: Connection, series: Series, first: float) -> float:
-        """Make sure that the file of a series is there and can be used from *first* on.
-
-        Returns:
-            The time of its last update.
-
-        Raises:
-            RrdError: it can't be made.
-            OSError: rrdcached went away, or the folder can't be written.
-        """
-        if series.path.exists():
-            try:
-                connection.flush(series.path)
-                last = archives.inspect(connection, series.path, series.kind)
-            except RrdError as error:
-                aside = archives.put_aside(connection, series.path)
-                what = f"it was put aside as {aside}, and a new one is begun"
-                self._say("damaged", f"the history of {series.key} can't be used ({error}): {what}")
-            else:
-                now = time.time()
-                if last <= now + FUTURE_S:
-                    return last
-                why = f"the history of {series.key} reached {last - now:.0f} s into the future"
-                last = roll_back(connection, series.path, now)
-                self._say("clock", f"{why}, the clock had been wrong: what lies ahead of now was dropped")
-                return last
-        # Of a file that somebody removed rrdcached may still have the time of the last update.
-        connection.forget(series.path)
-        archives.create(connection, series.path, series.kind, first - archives.STEP_S)
-        self._new.add(series.path.parent)
-        return first - archives.STEP_S
-
     def open_series(self, series: Series, first: float) -> None:
         """Make a series ready for samples from *first* on, in seconds since 1970; from another thread.
 
@@ -345,7 +295,7 @@ class Writer:
         connection = self.backend.connect()
         try:
             # rrdcached tells whole seconds only, and refuses what is not newer than the last update.
-            last = int(self._usable(connection, series, first)) + 0.999
+            last = int(self._files.usable(connection, series, first)) + 0.999
         finally:
             connection.close()
         series.last = max(series.last, last)
@@ -377,14 +327,14 @@ class Writer:
             while self._writing:
                 series = next(iter(self._writing))
                 self._alive()
-                if not self._write_out(self._connection, series, self._writing[series]):
+                if not self._files.write_out(self._connection, series, self._writing[series]):
                     self._replay(self._connection, self._segments, only=series)
-                    self._write_out(self._connection, series, self._writing[series])
+                    self._files.write_out(self._connection, series, self._writing[series])
                 del self._writing[series]
                 self.files_written += 1
                 if self._writing and time.monotonic() >= deadline:
                     return
-            self._sync_new()
+            self._files.sync_new()
             self.spool.remove(self._segments)
         except OSError as error:
             self._lost(error)
@@ -392,42 +342,8 @@ class Writer:
             self._writing = None
             self.checkpoints += 1
 
-    def _sync_new(self) -> None:
-        """Bring the names of new files onto the disk."""
-        folders: set[Path] = set()
-        while self._new:
-            folder = self._new.pop()
-            while folder != self.catalogue.rrd.parent:
-                folders.add(folder)
-                folder = folder.parent
-        for folder in folders:
-            sync_folder(folder)
-
     def megabytes_a_day(self, rate: float) -> float:
         """What reaches the disk on a day at *rate* samples a second, in MB, as measured on ext4."""
         syncs = 86400 / self._sync_s if rate else 0.0
         files = len(self.intake.series) * max(86400 / self._checkpoint_s, 86400 * rate / CHECKPOINT_SAMPLES)
         return (syncs * SYNC_BYTES + 86400 * rate * SAMPLE_BYTES + files * FILE_BYTES) / 1e6
-
-    def _write_out(self, connection: Connection, series: Series, sample: bytes) -> bool:
-        """Write a file and sync it; False when it does not have the sample then."""
-        try:
-            connection.flush(series.path)
-            if archives.inspect(connection, series.path, series.kind) < int(sample_time(sample)):
-                return False
-            fd = os.open(series.path, os.O_RDONLY | os.O_CLOEXEC)
-        except (RrdError, FileNotFoundError):
-            return False
-        try:
-            os.fdatasync(fd)
-        finally:
-            os.close(fd)
-        return True
-
-
-def sample_time(sample: bytes) -> float:
-    """The time of ``TIME:VALUE``; 0 for what a damaged spool may hold instead."""
-    try:
-        return float(sample.partition(b":")[0])
-    except ValueError:
-        return 0.0

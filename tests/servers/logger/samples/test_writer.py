@@ -14,11 +14,13 @@ import pytest
 from raspy.servers.logger.rrd import archives
 from raspy.servers.logger.rrd.backend import Backend
 from raspy.servers.logger.rrd.rrdcached import RrdError
+from raspy.servers.logger.samples import files
 from raspy.servers.logger.samples import writer as module
+from raspy.servers.logger.samples.files import sample_time
 from raspy.servers.logger.samples.intake import Intake
 from raspy.servers.logger.samples.series import Catalogue, Series
 from raspy.servers.logger.samples.spool import Spool
-from raspy.servers.logger.samples.writer import Writer, sample_time
+from raspy.servers.logger.samples.writer import Writer
 from tests.support.logger import body, full_disk
 from tests.support.waiting import wait_for
 
@@ -321,7 +323,7 @@ def test_a_file_that_can_not_be_rolled_back_is_told_what_it_lacks(
     def fail(*arguments: object) -> None:
         raise RrdError("no")
 
-    monkeypatch.setattr(module, "roll_back", fail)
+    monkeypatch.setattr(files, "roll_back", fail)
     again = bench.again("another boot")
     again.writer.step()
     assert "can't be mended: no" in caplog.text
