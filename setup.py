@@ -23,6 +23,7 @@ SERVERS = [
     "onewire = raspy.servers.onewire:OneWire",
     "logger = raspy.servers.logger:Logger",
     "sync = raspy.servers.sync:Sync",
+    "web = raspyweb.server:Web",
 ]
 
 setup(
@@ -45,6 +46,7 @@ setup(
     install_requires=[
         "apscheduler>=3.9,<4",
         "astral>=1.6",
+        "flask>=2.2",
         "click>=8.1",
         "jeepney",
         "psutil",
@@ -52,9 +54,13 @@ setup(
         "regex",
         "rich>=13",
         "systemd-python",
+        "waitress>=2.1",
     ],
     packages=find_packages(include=["raspy", "raspy.*", "raspyweb", "raspyweb.*"]),
-    package_data={"raspy": ["py.typed"]},
+    package_data={
+        "raspy": ["py.typed"],
+        "raspyweb.app": ["static/*", "templates/*.html", "templates/*/*.html", "texts/*.json"],
+    },
     entry_points={"raspy.servers": SERVERS, "console_scripts": ["raspyctl = raspy.ctl.__main__:main"]},
     zip_safe=False,
 )

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The overview pages."""
+
+from __future__ import annotations
+
+from flask import Blueprint, render_template
+
+from raspyweb.app.auth import viewer
+from raspyweb.app.bus import bus
+
+blueprint = Blueprint("overview", __name__)
+
+
+@blueprint.get("/")
+@viewer
+def index() -> str:
+    """The first page of the family."""
+    return render_template("overview/index.html", values=bus().values.snapshot("/device/"))

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How values, times and sizes are shown: the filters of the templates.
+
+``static/shown.js`` does the same for what changes live.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Flask
+
+from raspyweb.app.texts import _
+
+DIGITS = 4
+_STEPS = ((86400.0, "{n} d"), (3600.0, "{n} h"), (60.0, "{n} min"), (1.0, "{n} s"))
+_BYTES = ("B", "KiB", "MiB", "GiB", "TiB")
+
+
+def install(app: Flask) -> None:
+    """Make them filters of *app*'s templates."""
+    for function in (number, value, duration, age, moment, iso, size):
+        app.add_template_filter(function)
+
+
+def number(given: float) -> str:
+    """A number with four significant digits, and never fewer before the point."""
+    if not math.isfinite(given):
+        return "–"
+    if isinstance(given, int) or given == int(given):
+        return str(int(given))
+    magnitude = math.floor(math.log10(abs(given)))
+    return f"{given:.{max(0, min(6, DIGITS - 1 - magnitude))}f}"
+
+
+def value(body: Mapping[str, Any] | None) -> str:
+    """A device's value as in the key/value map, without its unit: ``21.5``, ``on``; ``–`` for none."""
+    given = body.get("value") if isinstance(body, Mapping) else None
+    if given is None:
+        return "–"
+    if isinstance(given, bool):
+        return _("on") if given else _("off")
+    if isinstance(given, (int, float)):
+        return number(given)
+    return str(given)
+
+
+def duration(seconds: float) -> str:
+    """A time span in its greatest unit: ``3 min``."""
+    for length, text in _STEPS:
+        if seconds >= length:
+            return _(text, n=int(seconds // length))
+    return _("{n} s", n=0)
+
+
+def age(at: float | None) -> str:
+    """How long ago: ``3 min ago``."""
+    return "" if at is None else _("{span} ago", span=duration(max(0.0, time.time() - at)))
+
+
+def moment(at: float | None) -> str:
+    """A time in the machine's own time zone: ``2026-01-31 14:05:00``."""
+    return "" if at is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+
+
+def iso(at: float | None) -> str:
+    """The same for a ``<time datetime=...>``, in UTC."""
+    return "" if at is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
+
+
+def size(count: float) -> str:
+    """A number of bytes: ``30.5 MiB``."""
+    for unit in _BYTES:
+        if abs(count) < 1024 or unit == _BYTES[-1]:
+            break
+        count /= 1024
+    return f"{number(round(count, 1))} {unit}"
