@@ -7,7 +7,7 @@ SUITE := bookworm
 need := @tools/install-packages
 
 .DEFAULT_GOAL := help
-.PHONY: help run test tests devtests lint bench clean develop start deb install uninstall docs
+.PHONY: help run test tests devtests systemtest lint bench clean develop start deb install uninstall docs
 
 help: ## this list
 	@echo "RasPy. The targets:"
@@ -18,14 +18,18 @@ run: ## the whole stack in the foreground, Ctrl-C ends it (ARGS="--listen tcp://
 	@$(PYTHON) -m raspy $(ARGS)
 
 test: ## all tests, and the coverage of every module (below 90 % fails)
-	$(need) run test
+	$(need) run test docs
 	@tools/run-tests
 
 tests: test ## the same
 
 devtests: ## tests without coverage, up to the first failure (TESTS=tests/common/test_config.py)
-	$(need) run test
+	$(need) run test docs
 	@$(PYTHON) -m pytest -x --failed-first $(TESTS)
+
+systemtest: ## the packages on booted Debians 12 and 13: one table of what was checked (SUITE=trixie: one; root only)
+	$(need) system
+	@tools/run-systemtests $(if $(filter file,$(origin SUITE)),,$(SUITE))
 
 lint: ## ruff, mypy, shellcheck
 	$(need) run lint

@@ -202,9 +202,9 @@ class Host(DeviceServer):
         psutil.PROCFS_PATH = str(proc)
 
     def prepare(self, device: BaseDevice) -> None:
-        assert isinstance(device, HostDevice)
-        device.proc, device.sys = self.proc, self.sys
-        device.disk = self.settings.disk or self.data_dir or Path("/")
+        if isinstance(device, HostDevice):  # and not that of a plug-in
+            device.proc, device.sys = self.proc, self.sys
+            device.disk = self.settings.disk or self.data_dir or Path("/")
 
     def default_devices(self) -> list[dict[str, Any]]:
         return [

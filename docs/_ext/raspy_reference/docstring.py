@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import textwrap
 from typing import NamedTuple
 
 # What a handler raises, and the status that its client gets (raspy/common/MDP.py).
@@ -64,7 +65,7 @@ def read(function: object) -> Action:
 
 def _items(body: str) -> list[tuple[str, str]]:
     """``name: text`` of a section, each with its further lines."""
-    items = re.findall(r"^([\w, ]+): (.*(?:\n +.*)*)", inspect.cleandoc(body), re.MULTILINE)
+    items = re.findall(r"^([\w, ]+): (.*(?:\n +.*)*)", textwrap.dedent(body), re.MULTILINE)
     return [(name, _flow(text)) for name, text in items]
 
 

@@ -144,11 +144,11 @@ class OneWire(DeviceServer):
         self._problem: str | None = None
 
     def prepare(self, device: BaseDevice) -> None:
-        """Give a thermometer the buses."""
+        """Give a thermometer the buses; the device of a plug-in brings its own."""
         super().prepare(device)
-        assert isinstance(device, Thermometer)
-        device.readers = self.readers
-        device.timeout_s = self.settings.timeout_s
+        if isinstance(device, Thermometer):
+            device.readers = self.readers
+            device.timeout_s = self.settings.timeout_s
 
     def setup(self) -> None:
         """Look what is there, and whether anything is missing."""
