@@ -7,6 +7,7 @@ first visit, and it may end when nobody has looked for long (``idle_exit_s``).
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import stat
@@ -22,15 +23,13 @@ from raspyweb.app import create_app
 from raspyweb.app.auth import accounts
 from raspyweb.app.bus import EXTENSION, Bus
 from raspyweb.config import ProductionConfig
+from raspyweb.messages import FIRST_VISIT
 from raspyweb.serving import Http
 
 DESCRIPTOR = "http"
 """The name of the listening sockets that systemd passes (FileDescriptorName=)."""
 
 PORT = 5520
-
-FIRST_VISIT = "7f2359524a5841e8a86a210f78ae59a2"
-"""MESSAGE_ID of the line with the one-time token, see the catalogue."""
 
 
 class Web(Server):
@@ -89,7 +88,7 @@ class Web(Server):
         host, port = self.settings.listen, self.settings.port
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
-            listening = socket.create_server((host, port), family=family, backlog=128)
+            listening = _create_server(host, port, family)
         except (OSError, UnicodeError) as error:
             raise OSError(
                 f"can't listen on {host} port {port}: {error}; set [web] listen and port"
@@ -149,6 +148,16 @@ class Web(Server):
         following = f", {windows} window{'s' if windows != 1 else ''} following" if windows else ""
         away = "" if self._bus is None or self._bus.values.present else "; the broker is away"
         return f"{self.url}{following}{away}"
+
+
+def _create_server(host: str, port: int, family: socket.AddressFamily) -> socket.socket:
+    try:
+        return socket.create_server((host, port), family=family, backlog=128)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE or port != PORT:
+            raise
+        # Nobody chose the usual one: a second stack on this machine takes what is free, and says so.
+        return socket.create_server((host, 0), family=family, backlog=128)
 
 
 def passed_http_sockets() -> list[socket.socket]:
