@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``tools/run-systemtests [SUITE...]``: what the packages in dist/ do on a booted Debian, in one table.
+
+It is started in a mount namespace of its own, so what it mounts goes when it ends, however that is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.system.checks import install, units
+from tests.system.installed import INSIDE, Raspy
+from tests.system.machine import Machine
+from tests.system.report import Report, table
+
+ROOT = Path(__file__).parents[2]
+SUITES = ("bookworm", "trixie")
+PACKAGES = "/srv/packages"
+# Enough for what a run writes; it is taken from memory only as it is used.
+SPACE = "size=4g"
+
+CHECKS: tuple[tuple[str, Callable[[Raspy, Report], None]], ...] = (
+    ("install", install.check),
+    ("units", units.check),
+)
+
+
+def examine(suite: str, work: Path, report: Report) -> None:
+    """Boot one Debian and check everything on it."""
+    root = subprocess.run(
+        [ROOT / "tools" / "debian-root", suite, "boot"], check=True, text=True, stdout=subprocess.PIPE
+    ).stdout.split()[-1]
+    binds = {INSIDE: ROOT / "tests" / "system" / "inside", PACKAGES: ROOT / "dist" / suite}
+    try:
+        with report.part("boot"), Machine(suite, Path(root), work, binds) as machine:
+            raspy = Raspy(machine)
+            report.say("booted")
+            for name, check in CHECKS:
+                with report.part(name):
+                    check(raspy, report)
+            if not all(row.met for row in report.rows):
+                report.say("the last warnings:\n" + "\n".join(machine.journal("-p", "warning", "-n", "80")))
+    except BaseException:
+        report.add("the run", "to its end", traceback.format_exc(limit=-1), False)
+        raise
+
+
+def main() -> int:
+    """Examine the suites side by side; 0 when everything was met."""
+    parser = argparse.ArgumentParser(prog="tools/run-systemtests", description=__doc__)
+    parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"of {', '.join(SUITES)}; all by default")
+    suites = parser.parse_args().suites or SUITES
+    if unknown := set(suites) - set(SUITES):
+        parser.error(f"no suite is called {', '.join(unknown)}; there are: {', '.join(SUITES)}")
+    reports = [Report(suite) for suite in suites]
+    with tempfile.TemporaryDirectory(prefix="raspy-system-") as folder:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", SPACE, "raspy", folder], check=True)
+        threads = []
+        for report in reports:
+            work = Path(folder) / report.suite
+            work.mkdir()
+            threads.append(threading.Thread(target=examine, args=(report.suite, work, report)))
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        subprocess.run(["umount", "--lazy", folder], check=True)
+    print(table(reports))
+    rows = [row for report in reports for row in report.rows]
+    failed = sum(not row.met for row in rows)
+    for report in reports:
+        for row in report.rows:
+            if not row.met:
+                print(f"\n{report.suite}: {row.part}: {row.what}")
+                print(f"  asked:    {row.asked}\n  measured: {row.measured}")
+    print(f"\n{len(rows) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
