@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterator
 
+import click
 import pytest
 
 from raspy.common import MDP, config
@@ -14,7 +15,7 @@ from tests.docs import pages
 
 sys.path.insert(0, str(pages.EXTENSIONS))
 
-from raspy_reference import docstring, options, services
+from raspy_reference import commands, docstring, options, services
 
 SERVICES = services.all_services()
 
@@ -110,3 +111,20 @@ def test_every_daemon_has_a_man_page(server: str) -> None:
     assert f"```{{raspy-arguments}} {server}\n" in page and f"```{{raspy-options}} {server}\n" in page
     assert f"(raspy-{server}.8.md)" in pages.read("man/raspy.7.md")
     assert "`--set KEY=VALUE`" in "\n".join(options.arguments(server))
+
+
+@pytest.mark.parametrize("verb", commands.verbs())
+def test_every_verb_says_what_it_does_and_takes(verb: str) -> None:
+    text = "\n".join(commands.verb(verb))
+    assert f"raspyctl {verb}" in text
+    assert f"### {verb}\n" in "\n".join(commands.markdown("verbs"))
+
+
+def test_a_command_without_help_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "verbs", lambda: {"mute": click.Command("mute")})
+    with pytest.raises(ValueError, match="raspyctl mute does not say"):
+        list(commands.verb("mute"))
+    silent = click.Command("mute", help="Say nothing.", params=[click.Option(["--loud"])])
+    monkeypatch.setattr(commands, "verbs", lambda: {"mute": silent})
+    with pytest.raises(ValueError, match="--loud"):
+        list(commands.verb("mute"))

@@ -4,6 +4,8 @@
 ``{raspy-service} core.cron``    the actions of a service, from the table it is served with
 ``{raspy-options} core``         the keys of a section of raspy.conf, from the ``Option`` declarations
 ``{raspy-arguments} core``       the command line of a daemon
+``{raspyctl} verbs``             the verbs of raspyctl, from what they are declared with
+``{raspyctl} options``           the options that all verbs take
 
 Each makes Markdown, which the page's own parser reads.
 """
@@ -17,7 +19,7 @@ from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from raspy_reference import options, services
+from raspy_reference import commands, options, services
 
 
 class Generated(SphinxDirective):
@@ -30,7 +32,8 @@ class Generated(SphinxDirective):
         text = "\n".join(type(self).markdown(self.arguments[0])).splitlines()
         container = nodes.Element()
         source, line = self.get_source_info()
-        self.state.nested_parse(StringList(text, items=[(source, line)] * len(text)), 0, container)
+        lines = StringList(text, items=[(source, line)] * len(text))
+        self.state.nested_parse(lines, self.content_offset, container, match_titles=True)
         return container.children
 
 
@@ -44,4 +47,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("raspy-service", directive(services.markdown))
     app.add_directive("raspy-options", directive(options.section))
     app.add_directive("raspy-arguments", directive(options.arguments))
+    app.add_directive("raspyctl", directive(commands.markdown))
     return {"parallel_read_safe": True, "parallel_write_safe": True}

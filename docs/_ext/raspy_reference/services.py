@@ -32,16 +32,16 @@ def server(name: str) -> type[Executive]:
     Args:
         name: its name, which is that of its module.
     """
-    module = importlib.import_module(f"raspy.servers.{name}")
+    module = importlib.import_module("raspyweb.server" if name == "web" else f"raspy.servers.{name}")
     for found in (getattr(module, public) for public in getattr(module, "__all__", dir(module))):
         if inspect.isclass(found) and issubclass(found, Executive) and vars(found).get("SERVICE") == name:
             return found
-    raise ValueError(f"raspy.servers.{name} has no class with SERVICE = {name!r}")
+    raise ValueError(f"{module.__name__} has no class with SERVICE = {name!r}")
 
 
 def servers() -> list[str]:
-    """The names of the servers there are; the dashboard is none."""
-    return [name for name in SECTIONS if name != "web"]
+    """The names of the servers there are."""
+    return list(SECTIONS)
 
 
 def tables(cls: type) -> dict[str, Handlers]:
