@@ -35,7 +35,7 @@ def install() -> None:
     add_completion_class(_Bash)
 
 
-def _ask(ctx: click.Context, question: Callable[[Bus], list[str]]) -> list[str]:
+def ask(ctx: click.Context, question: Callable[[Bus], list[str]]) -> list[str]:
     """What the bus answers, or nothing."""
     from raspy.ctl.connection import Bus, resolve
 
@@ -54,16 +54,34 @@ def devices(ctx: click.Context, _parameter: click.Parameter, incomplete: str) ->
     """Devices that have published a value, by their shortest clear names; longer ones as they are begun."""
     from raspy.ctl import names
 
-    found = list(names.published(_ask(ctx, lambda bus: list(bus.values()))))
+    found = list(names.published(ask(ctx, lambda bus: list(bus.values()))))
     return fitting(incomplete, [name for device in found for name in forms(device, found)])
 
 
-def forms(device: tuple[str, str, str], among: Sequence[tuple[str, str, str]]) -> list[str]:
-    """The names of a device that are clear, the shortest first."""
-    host, server, name = device
+def device_values(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """What the device before the cursor can be set to, where that is a choice."""
+    from raspy.ctl import names
+
+    def question(bus: Bus) -> list[str]:
+        wanted = names.find(bus, ctx.params.get("name") or "", names.published(bus.values()))
+        described = bus.json(wanted.device.service, "get", wanted.device.name.partition(".")[0])
+        about = described["commands"].get(wanted.command or described["main"], {})
+        return ["on", "off"] if about.get("type") == "Bool" else list(about.get("choices") or ())
+
+    return [value for value in ask(ctx, question) if value.startswith(incomplete)]
+
+
+def services(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Services on the bus, by their whole names."""
+    return [name for name in ask(ctx, lambda bus: bus.services()) if name.startswith(incomplete)]
+
+
+def forms(path: tuple[str, ...], among: Sequence[tuple[str, ...]]) -> list[str]:
+    """The names of something that are clear, the shortest first: ``tank``, ``fake/tank``..."""
     clear = []
-    for form in ((name,), (server, name), (host, server, name)):
-        if sum(one[-len(form) :] == form for one in among) == 1:
+    for length in range(1, len(path) + 1):
+        form = path[-length:]
+        if sum(one[-length:] == form for one in among) == 1:
             clear.append("/".join(form))
     return clear
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import os
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,8 @@ from raspy.ctl.session import Session
 
 FOLDER = os.path.join(os.path.dirname(__file__), "verbs")
 PACKAGE = "raspy.ctl.verbs"
+# A negative number.
+_NUMBER = re.compile(r"-\.?\d")
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 
@@ -58,6 +61,33 @@ class Verb(click.Command):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"context_settings": CONTEXT, **kwargs})
         self.params += common_options()
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As usual, but a negative number is a value and no option."""
+        ctx.ignore_unknown_options = True
+        self._check_options(ctx, args)
+        return super().parse_args(ctx, args)
+
+    def _check_options(self, ctx: click.Context, args: list[str]) -> None:
+        """Refuse what looks like an option and is none.
+
+        Raises:
+            NoSuchOption: with those that were perhaps meant.
+        """
+        known = {name: option for option in self.get_params(ctx) for name in option.opts}
+        skip = False
+        for word in args:
+            if word == "--":
+                return
+            if skip or word == "-" or not word.startswith("-") or _NUMBER.match(word):
+                skip = False
+                continue
+            name = word.partition("=")[0] if word.startswith("--") else word[:2]
+            option = known.get(name)
+            if option is None:
+                raise click.NoSuchOption(name, possibilities=nearest(name, known), ctx=ctx)
+            takes_value = isinstance(option, click.Option) and not option.is_flag and name == word
+            skip = takes_value and name not in ctx.help_option_names
 
 
 class Family(click.Group):

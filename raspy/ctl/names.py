@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from raspy.ctl.connection import Bus
-from raspy.ctl.errors import CtlError, NotFound, WrongUse, missing
+from raspy.ctl.errors import CtlError, WrongUse, missing
 
 TREE = "/device/"
 
@@ -136,33 +136,19 @@ def find(bus: Bus, text: str, known: Mapping[Device, list[str]] | None = None) -
     return found[0]
 
 
-def hosts_of(bus: Bus, server: str) -> list[str]:
-    """The machines that have the server *server*, such as ``core``, awake or not."""
-    end = f".{server}.mmi"
-    return sorted(service.removesuffix(end) for service in bus.services() if service.endswith(end))
-
-
-def place(bus: Bus, text: str, server: str) -> tuple[str, str]:
-    """The machine and the name in ``NAME`` or ``HOST/NAME``, of something that a server keeps.
-
-    Args:
-        bus: where to look.
-        text: what was written.
-        server: the server, such as ``core``.
+def find_service(bus: Bus, text: str) -> str:
+    """The service that *text* means: its whole name, or an end of it that is clear, as ``core.cron``.
 
     Raises:
-        NotFound: no machine has that server.
-        WrongUse: several have it, and none is said.
+        NotFound: there is none.
+        WrongUse: there are several.
     """
-    hosts = hosts_of(bus, server)
-    if not hosts:
-        raise NotFound(f"no machine on this bus has the server {server}; raspyctl status shows what there is")
-    host, slash, name = text.rpartition("/")
-    if slash:
-        if host not in hosts:
-            raise missing("machine", host, hosts)
-        return host, name
-    if len(hosts) > 1:
-        choices = " or ".join(f"{one}/{text}" for one in hosts)
-        raise WrongUse(f"{', '.join(hosts)} all have the server {server}: write {choices}")
-    return hosts[0], name
+    services = bus.services()
+    if text in services or text.startswith("mmi.") or bus.has(text):
+        return text
+    found = [name for name in services if name.endswith(f".{text}")]
+    if not found:
+        raise missing("service", text, services)
+    if len(found) > 1:
+        raise WrongUse(f"{text!r} can mean several: {', '.join(found)}")
+    return found[0]

@@ -8,6 +8,7 @@ import os
 from typing import Any, NamedTuple
 
 from raspy.common import MDP
+from raspy.common.address import BrokerAddress
 from raspy.common.mdcliapi import MajorDomoClient
 from raspy.ctl import units
 from raspy.ctl.connection import START_SERVICE, Bus, Target
@@ -57,7 +58,7 @@ def on_bus(bus: Bus) -> list[Server]:
         if server in asleep:
             found.append(Server(host, name, SLEEPS, "starts when it is asked for something"))
             continue
-        with _client(bus.target.address.url) as client:
+        with _client(bus.target.address) as client:
             found.append(_told(client, host, name, f"{server}.mmi"))
     return found
 
@@ -86,8 +87,8 @@ def beside(target: Target, awake: set[str] | None) -> list[Server]:
     return found
 
 
-def _client(url: str) -> MajorDomoClient:
-    client = MajorDomoClient(url, name="raspyctl")
+def _client(broker: str | BrokerAddress) -> MajorDomoClient:
+    client = MajorDomoClient(broker, name="raspyctl")
     client.retries = 1
     client.timeout = int(TELL_S * 1000)
     return client

@@ -9,12 +9,12 @@ from typing import Any
 
 import click
 
-# How people write what JSON calls true and false.
-_WORDS = {"on": True, "yes": True, "off": False, "no": False}
+# How people write what JSON calls true, false and null.
+_WORDS = {"on": True, "yes": True, "off": False, "no": False, "none": None}
 
 
 def value_of(text: str) -> Any:
-    """What VALUE means: JSON, ``on`` and ``off``, or else the text itself."""
+    """What VALUE means: JSON, ``on``, ``off`` and ``none``, or else the text itself."""
     if text in _WORDS:
         return _WORDS[text]
     try:
@@ -28,16 +28,31 @@ def json_text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def read(_ctx: click.Context, _parameter: click.Parameter, assignments: Sequence[str]) -> dict[str, Any]:
-    """The assignments of an argument ``KEY=VALUE...``, as its callback.
+def read(_ctx: click.Context, _parameter: click.Parameter, words: Sequence[str]) -> dict[str, Any]:
+    """A definition, as the callback of an argument: one JSON object, or ``KEY=VALUE...``.
+
+    A key with a dot in it is one within an object: ``command.value=on``.
 
     Raises:
-        BadParameter: one is none.
+        BadParameter: it is neither.
     """
+    if len(words) == 1 and words[0].lstrip().startswith("{"):
+        try:
+            found = json.loads(words[0])
+        except (ValueError, RecursionError) as error:
+            raise click.BadParameter(f"not JSON: {error}") from error
+        assert isinstance(found, dict)
+        return found
     found = {}
-    for text in assignments:
-        key, sign, value = text.partition("=")
-        if not sign or not key:
-            raise click.BadParameter(f"{text!r} is no KEY=VALUE")
-        found[key] = value_of(value)
+    for word in words:
+        path, sign, text = word.partition("=")
+        *before, key = path.split(".")
+        if not sign or not all((*before, key)):
+            raise click.BadParameter(f"{word!r} is no KEY=VALUE")
+        inner = found
+        for part in before:
+            inner = inner.setdefault(part, {})
+            if not isinstance(inner, dict):
+                raise click.BadParameter(f"{word!r}: {part} has a value of its own already")
+        inner[key] = value_of(text)
     return found

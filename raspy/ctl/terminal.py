@@ -47,3 +47,12 @@ def styled(cell: str | Cell) -> Text:
 def show_line(text: str, style: str) -> None:
     """Show a line in a colour."""
     console().print(Text(clean(text), STYLES[style]))
+
+
+def show_colored(letters: Sequence[tuple[str, str]]) -> None:
+    """Show a line of letters, each in its own colour (``#rrggbb``, or none)."""
+    line = Text()
+    for letter, color in letters:
+        line.append(letter, color or None)
+    line.rstrip()
+    console().print(line, no_wrap=True, crop=True)

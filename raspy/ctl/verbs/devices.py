@@ -128,13 +128,13 @@ def add(session: Session, name: str, kind: str, settings: dict[str, Any]) -> Non
       raspyctl devices add fake/tank sensor.temperature.tank poll=1 speed=60
       raspyctl devices add fake/heater switch.relay heats=tank safe=off
     """
-    from raspy.ctl.names import place
+    from raspy.ctl.keepers import Keeper
 
     before, slash, own = name.rpartition("/")
     if not slash:
         raise WrongUse(f"{name!r}: write which server is to have it, as fake/{name}")
-    host_part, slash, server = before.rpartition("/")
-    host, _ = place(session.bus, f"{host_part}{slash}{own}", server)
+    machine, slash, server = before.rpartition("/")
+    host, _ = Keeper("device", server, "devices").room(session.bus, f"{machine}{slash}{own}")
     device = {"oid": kind, "name": own, **_sorted_in(settings)}
     session.bus.call(f"{host}.{server}.devices", "add", json_text(device))
     session.done(f"{host}/{server}/{own} is added.", f"{host}/{server}/{own}")
@@ -170,7 +170,8 @@ def config(session: Session, name: str, settings: dict[str, Any]) -> None:
     rows += [
         (key, Cell(json_text(value), "strong" if key in settings else "")) for key, value in flat.items()
     ]
-    session.table((device.path, "value"), rows)
+    session.say(device.path, "strong")
+    session.table(("setting", "value"), rows)
 
 
 @command.command()

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -96,18 +96,18 @@ def _devices(bus: Bus) -> list[str]:
 
 def _scenarios(bus: Bus) -> list[str]:
     """Scenarios that have given up or can't be used."""
-    from raspy.ctl.names import hosts_of
+    from raspy.ctl.keepers import SCENARIOS
 
-    wrong = []
-    for host in hosts_of(bus, "core"):
-        try:
-            listed: dict[str, Any] = bus.json(f"{host}.core.scenarios", "list")
-        except CtlError:
-            # Core itself is in the list of servers.
-            continue
-        for name, one in sorted(listed.items()):
-            if one.get("state") in ("gave up", "broken"):
-                wrong.append(f"scenario {host}/{name} {one['state']}: raspyctl scenario log {name}")
+    try:
+        listed = SCENARIOS.listed(bus)
+    except CtlError:
+        # Core is away; it is in the list of servers.
+        return []
+    wrong = [
+        f"scenario {path}: {one['state']}; see: raspyctl scenario log {path}"
+        for path, one in listed.items()
+        if one.get("state") in ("gave up", "broken")
+    ]
     return _bounded(wrong, "scenarios")
 
 

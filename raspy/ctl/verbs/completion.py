@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``raspyctl completion SHELL``: the script that teaches a shell to complete raspyctl's command lines."""
+
+from __future__ import annotations
+
+import click
+from click.shell_completion import get_completion_class
+
+from raspy.ctl.frame import verb
+from raspy.ctl.session import Session
+
+
+@verb("completion")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def command(ctx: click.Context, shell: str) -> None:
+    """Print the completion script of a SHELL. The Debian package has it installed already.
+
+    \b
+      bash:  eval "$(raspyctl completion bash)"                in ~/.bashrc
+      zsh:   eval "$(raspyctl completion zsh)"                 in ~/.zshrc, after compinit
+      fish:  raspyctl completion fish | source                 in ~/.config/fish/config.fish
+    """
+    session: Session = ctx.obj
+    complete = get_completion_class(shell)
+    assert complete is not None
+    session.write(complete(ctx.find_root().command, {}, "raspyctl", "_RASPYCTL_COMPLETE").source())
