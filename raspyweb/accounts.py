@@ -51,7 +51,17 @@ _EMPTY: dict[str, Any] = {"version": 1, "users": {}, "sessions": {}, "tokens": {
 
 
 class AccountError(Exception):
-    """A change of the accounts that can't be made; the text says why, for a person."""
+    """A change of the accounts that can't be made.
+
+    Args:
+        text: why, for a person, with ``{name}`` places for the values; the pages translate it.
+        values: what stands there.
+    """
+
+    def __init__(self, text: str, **values: object) -> None:
+        super().__init__(text.format(**values))
+        self.text = text
+        self.values = values
 
 
 class User(NamedTuple):
@@ -112,9 +122,9 @@ class Accounts:
         hashed = _hash(password)
         with self._change() as content:
             if name in content["users"]:
-                raise AccountError(f"There is a user {name} already.")
+                raise AccountError("There is a user {name} already.", name=name)
             if len(content["users"]) >= USERS_MAX:
-                raise AccountError(f"There are {USERS_MAX} users; remove one first.")
+                raise AccountError("There are {count} users; remove one first.", count=USERS_MAX)
             content["users"][name] = {"role": role, "password": hashed, "preferences": {}}
         (self.folder / FIRST_VISIT).unlink(missing_ok=True)
         return User(name, role, {})
@@ -231,14 +241,14 @@ class Accounts:
             scope: a key of `SCOPES`.
         """
         if scope not in SCOPES:
-            raise AccountError(f"A token's scope is one of {', '.join(SCOPES)}.")
+            raise AccountError("A token's scope is one of {scopes}.", scopes=", ".join(SCOPES))
         if not label.strip() or len(label) > LABEL_MAX or not label.isprintable():
-            raise AccountError(f"A token's label is a line of 1 to {LABEL_MAX} characters.")
+            raise AccountError("A token's label is a line of 1 to {most} characters.", most=LABEL_MAX)
         key, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
         with self._change() as content:
             _entry(content, name)
             if sum(token["user"] == name for token in content["tokens"].values()) >= TOKENS_MAX:
-                raise AccountError(f"There are {TOKENS_MAX} tokens; remove one first.")
+                raise AccountError("There are {count} tokens; remove one first.", count=TOKENS_MAX)
             content["tokens"][key] = {
                 "user": name,
                 "label": label.strip(),
@@ -318,7 +328,9 @@ def _checked(text: str, path: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError, AttributeError):
         good = False
     if not good:
-        raise AccountError(f"{path} is damaged: restore it, or remove it and claim the dashboard anew.")
+        raise AccountError(
+            "{path} is damaged: restore it, or remove it and claim the dashboard anew.", path=path
+        )
     return {**_EMPTY, **content}
 
 
@@ -329,19 +341,19 @@ def _user(name: str, entry: Mapping[str, Any]) -> User:
 def _entry(content: Mapping[str, Any], name: str) -> dict[str, Any]:
     entry = content["users"].get(name)
     if entry is None:
-        raise AccountError(f"There is no user {name[:40]}.")
+        raise AccountError("There is no user {name}.", name=name[:40])
     assert isinstance(entry, dict)
     return entry
 
 
 def _check_role(role: str) -> None:
     if role not in ROLES:
-        raise AccountError(f"A role is one of {', '.join(ROLES)}.")
+        raise AccountError("A role is one of {roles}.", roles=", ".join(ROLES))
 
 
 def _check_not_last_admin(content: Mapping[str, Any], name: str) -> None:
     if not any(entry["role"] == "admin" for other, entry in content["users"].items() if other != name):
-        raise AccountError(f"{name} is the only admin; make somebody else one first.")
+        raise AccountError("{name} is the only admin; make somebody else one first.", name=name)
 
 
 def _end_sessions(content: dict[str, Any], name: str) -> None:
@@ -349,9 +361,10 @@ def _end_sessions(content: dict[str, Any], name: str) -> None:
 
 
 def _hash(password: str) -> str:
-    wrong = passwords.weakness(password)
-    if wrong:
-        raise AccountError(wrong)
+    if len(password) < passwords.LENGTH_MIN:
+        raise AccountError("A password has at least {count} characters.", count=passwords.LENGTH_MIN)
+    if len(password) > passwords.LENGTH_MAX:
+        raise AccountError("A password has at most {count} characters.", count=passwords.LENGTH_MAX)
     return passwords.hash_password(password)
 
 

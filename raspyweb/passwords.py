@@ -29,15 +29,6 @@ LENGTH_MAX = 256
 _one_at_a_time = threading.Lock()
 
 
-def weakness(password: str) -> str:
-    """Why a password can't be used, as a sentence for a person; empty if it can."""
-    if len(password) < LENGTH_MIN:
-        return f"A password has at least {LENGTH_MIN} characters."
-    if len(password) > LENGTH_MAX:
-        return f"A password has at most {LENGTH_MAX} characters."
-    return ""
-
-
 def hash_password(password: str) -> str:
     """What is kept of a password: ``scrypt$COST$BLOCK$PARALLEL$SALT$HASH``, the last two in base64."""
     salt = os.urandom(SALT_BYTES)

@@ -10,6 +10,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, InternalServerError
 from werkzeug.wrappers import Response
 
+from raspy.common.MDP import ClientError, NotFoundError
 from raspyweb.accounts import AccountError
 from raspyweb.app.auth import wants_json
 from raspyweb.app.bus import BusAway, Refused
@@ -23,6 +24,7 @@ def install(app: Flask) -> None:
     app.register_error_handler(HTTPException, http_error)
     app.register_error_handler(BusAway, bus_away)
     app.register_error_handler(Refused, refused)
+    app.register_error_handler(ClientError, wrong)
     app.register_error_handler(AccountError, account_error)
 
 
@@ -83,4 +85,10 @@ def refused(error: Refused) -> ResponseReturnValue:
 
 def account_error(error: AccountError) -> ResponseReturnValue:
     """A change of the accounts that can't be made."""
-    return answer(400, _("This can't be done"), _(str(error)))
+    return answer(400, _("This can't be done"), _(error.text, **error.values))
+
+
+def wrong(error: ClientError) -> ResponseReturnValue:
+    """What was typed can't be used."""
+    status = 404 if isinstance(error, NotFoundError) else 400
+    return answer(status, _("This request can't be used"), str(error))

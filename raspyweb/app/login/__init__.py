@@ -10,7 +10,7 @@ from flask import Blueprint, abort, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from raspyweb.accounts import AccountError
-from raspyweb.app.auth import accounts, current_user, log_in, log_out, viewer
+from raspyweb.app.auth import accounts, current_user, log_in, log_out, safe_next, viewer
 from raspyweb.app.texts import _
 from raspyweb.limiter import Limiter
 
@@ -26,10 +26,10 @@ BY_NAME = Limiter(tries=20, every_s=20)
 def login() -> str | Response:
     """The form; for the first visitor the one that makes the first user."""
     if current_user() is not None:
-        return redirect(_next())
+        return redirect(safe_next(url_for("overview.index")))
     if accounts().first_visit_token() is not None:
         return redirect(url_for("login.first_visit"))
-    return render_template("login/login.html", next=_next())
+    return render_template("login/login.html", next=safe_next(url_for("overview.index")))
 
 
 @blueprint.post("/login")
@@ -40,12 +40,12 @@ def do_login() -> str | Response | tuple[str, int]:
     user = accounts().check(name, password)
     if user is None:
         _failed(name)
-        return render_template("login/login.html", next=_next(), error=_("Name or password is wrong.")), 403
+        return render_template("login/login.html", next=safe_next(url_for("overview.index")), error=_("Name or password is wrong.")), 403
     BY_ADDRESS.forget(_address())
     BY_NAME.forget(name)
     log.info("%s logged in from %s", user.name, _address())
     log_in(user)
-    return redirect(_next())
+    return redirect(safe_next(url_for("overview.index")))
 
 
 @blueprint.get("/first-visit")
@@ -68,7 +68,7 @@ def do_first_visit() -> str | Response | tuple[str, int]:
     except AccountError as error:
         _failed("")
         page = render_template(
-            "login/first-visit.html", token=given["token"][:64], name=given["name"][:64], error=_(str(error))
+            "login/first-visit.html", token=given["token"][:64], name=given["name"][:64], error=_(error.text, **error.values)
         )
         return page, 400
     BY_ADDRESS.forget(_address())
@@ -87,13 +87,6 @@ def logout() -> Response:
 
 def _address() -> str:
     return request.remote_addr or ""
-
-
-def _next() -> str:
-    """Where to go afterwards: a page of ours, never another site."""
-    wanted = request.values.get("next", "")
-    plain = wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and wanted.isprintable()
-    return wanted if plain and len(wanted) < 1000 else url_for("overview.index")
 
 
 def _slow_down(name: str) -> None:
