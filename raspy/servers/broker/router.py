@@ -454,6 +454,9 @@ class Router(Server):
         for service in list(self.services.values()):
             self._expire_requests(service, now)
             waiting += len(service.requests)
+            if service.requests and not service.workers:
+                # The first knock may have gone to a server that was just ending.
+                self.activation.wake(service.name)
             if not service.requests and not service.workers and not self._sleeps(service):
                 del self.services[service.name]
         self._n_waiting.value = waiting

@@ -149,6 +149,19 @@ def test_the_request_waits_until_the_server_is_up(broker: RunningBroker, lamp: s
         assert peers.ask(b"mmi.discovery", b".*lamp.*") == [*names, b"200"]
 
 
+def test_a_knock_that_was_lost_is_repeated(broker: RunningBroker, lamp: socket.socket) -> None:
+    """A server that just ends still holds its socket, and takes the first knock with it."""
+    with Peers(broker.url) as peers:
+        client = peers.client()
+        client.send(b"test.lamp.devices", b"list")
+        wait_for(lambda: knocks(lamp) == 1)
+        wait_for(lambda: knocks(lamp) == 1, what="another knock, while the request waits")
+        worker = peers.worker(b"test.lamp.devices")
+        sender, body = worker.take()
+        worker.reply(sender, *body, b"200")
+        assert client.receive() == (b"test.lamp.devices", [b"list", b"200"])
+
+
 def test_services_that_it_never_had_are_forgotten(broker: RunningBroker, lamp: socket.socket) -> None:
     broker.child.stop()
     broker._settings = ("request_age_s=0.1", "max_services=20")
