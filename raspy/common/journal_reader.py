@@ -172,8 +172,7 @@ class JournalReader:
         if not folder and not (self._reader.has_runtime_files() or self._reader.has_persistent_files()):
             self._reader.close()
             raise NoJournal(
-                "no journal that may be read here: systemd-journald does not run, or this user is not in the"
-                " group systemd-journal"
+                "systemd-journald does not run here, or this user is not in the group systemd-journal"
             )
 
     def __enter__(self) -> JournalReader:
