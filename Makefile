@@ -2,8 +2,10 @@
 # Everything runs with Debian's own Python and packages; a target installs what it lacks with apt (tools/install-packages).
 
 PYTHON := /usr/bin/python3
-# The Debian that packages are built in; they install on 12 and 13 alike.
-SUITE := bookworm
+# The Debian that packages are built for: the one of this machine if it is one of these.
+SUITES := bookworm trixie
+SUITE := $(or $(filter $(SUITES),$(shell . /etc/os-release; echo $$VERSION_CODENAME)),bookworm)
+PACKAGES := raspy python3-raspy raspyweb raspy-doc
 need := @tools/install-packages
 
 .DEFAULT_GOAL := help
@@ -59,10 +61,10 @@ deb: ## build the Debian packages in a clean Debian, into dist/SUITE (SUITE=trix
 	@tools/build-deb $(SUITE)
 
 install: deb ## build the packages and install them on this machine with apt (root only)
-	apt-get -y install $(foreach name,python3-raspy raspy,$(CURDIR)/dist/$(SUITE)/$(name)_*.deb)
+	apt-get -y install $(PACKAGES:%=$(CURDIR)/dist/$(SUITE)/%_*.deb)
 
 uninstall: ## remove the installed packages; state and configuration stay (apt-get purge removes those too; root only)
-	apt-get -y remove raspy python3-raspy
+	apt-get -y remove $(PACKAGES)
 
 docs: ## the manual and the man pages, into docs/_build
 	$(need) run docs

@@ -46,7 +46,6 @@ setup(
     install_requires=[
         "apscheduler>=3.9,<4",
         "astral>=1.6",
-        "flask>=2.2",
         "click>=8.1",
         "jeepney",
         "psutil",
@@ -54,8 +53,9 @@ setup(
         "regex",
         "rich>=13",
         "systemd-python",
-        "waitress>=2.1",
     ],
+    # The dashboard is a Debian package of its own, raspyweb.
+    extras_require={"web": ["flask>=2.2", "waitress>=2.1"]},
     packages=find_packages(include=["raspy", "raspy.*", "raspyweb", "raspyweb.*"]),
     package_data={
         "raspy": ["py.typed"],

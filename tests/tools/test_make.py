@@ -29,8 +29,11 @@ def test_install_builds_the_packages_and_hands_them_to_apt() -> None:
     """Shown, not done: it would install RasPy on the machine that runs the tests."""
     build, install = make("-n", "install").stdout.splitlines()
     assert build.startswith("tools/build-deb ")
-    assert re.fullmatch(r"apt-get -y install( \S+/dist/\w+/(python3-)?raspy_\*\.deb){2}", install)
-    assert make("-n", "uninstall").stdout == "apt-get -y remove raspy python3-raspy\n"
+    assert re.fullmatch(r"apt-get -y install( \S+/dist/\w+/[a-z0-9-]+_\*\.deb){4}", install)
+    packages = re.findall(r"/([a-z0-9-]+)_", install)
+    control = (ROOT / "debian" / "control").read_text()
+    assert sorted(packages) == sorted(re.findall("^Package: (.+)$", control, re.MULTILINE))
+    assert make("-n", "uninstall").stdout == f"apt-get -y remove {' '.join(packages)}\n"
 
 
 def test_tests_is_test() -> None:
