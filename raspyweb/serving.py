@@ -10,6 +10,7 @@ Source: waitress 2.1 and 3.0, channel.py and task.py; RFC 9112, 7.1 on chunks.
 
 from __future__ import annotations
 
+import collections
 import functools
 import logging
 import socket
@@ -121,15 +122,11 @@ class _Stream:
             log.exception("an answer that goes on has failed")
             channel.hang_up()
             return False
-        if not channel.connected or channel.total_outbufs_len > BEHIND_MAX:
+        if not channel.connected or channel.behind() > BEHIND_MAX:
             channel.hang_up()
             return False
         if data:
-            try:
-                channel.write_soon(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
-            except ClientDisconnected:
-                return False
-            channel.server.pull_trigger()
+            channel.send_later(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
         return True
 
 
@@ -191,11 +188,35 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     followed = False
     connected: bool
     total_outbufs_len: int
+    requests: list[Any]
     server: Any
 
     def __init__(self, streaming: Streaming, *arguments: Any, **named: Any) -> None:
         self.streaming = streaming
+        self._later: collections.deque[bytes] = collections.deque()
         super().__init__(*arguments, **named)
+
+    def send_later(self, data: bytes) -> None:
+        """Have the loop send *data*, from any thread: only the loop may write once no page thread does."""
+        self._later.append(data)
+        self.server.pull_trigger()
+
+    def behind(self) -> int:
+        """Bytes that wait for the browser to read."""
+        return self.total_outbufs_len + sum(map(len, list(self._later)))
+
+    def writable(self) -> bool:
+        """Whether the loop has something to send."""
+        return bool(self._later and not self.requests) or bool(super().writable())
+
+    def handle_write(self) -> None:
+        """Send what waits."""
+        try:
+            while self._later and not self.requests:
+                self.write_soon(self._later.popleft())
+        except ClientDisconnected:
+            self._later.clear()
+        super().handle_write()
 
     def received(self, data: bytes) -> bool:
         """Take in a part of a request; nothing more is asked on a connection whose answer goes on."""
@@ -257,7 +278,7 @@ class Http:
             map=self._map,
             sockets=sockets,
             threads=threads,
-            ident=None,
+            ident="",
             max_request_body_size=BODY_MAX,
             connection_limit=CONNECTIONS_MAX,
             channel_timeout=IDLE_CONNECTION_S,

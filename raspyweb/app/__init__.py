@@ -51,7 +51,7 @@ MENU = (
     Entry("journal.index", "Journal"),
     Entry("services.index", "Services"),
     Entry("statistics.index", "Statistics"),
-    Entry("requests.index", "Requests", "admin"),
+    Entry("requests.index", "Requests", "operator"),
 )
 
 
@@ -84,7 +84,7 @@ def create_app(config: type[Config] | Config | Mapping[str, Any] = Config) -> Fl
     shown.install(app)
     app.jinja_env.globals.update(
         _=texts._, csrf_token=auth.csrf_token, current_user=auth.current_user, menu=MENU,
-        language=texts.language, version=raspy.__version__,
+        language=texts.language, script_texts=shown.script_texts, version=raspy.__version__,
     )  # fmt: skip
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     for family in FAMILIES:

@@ -85,6 +85,17 @@ def log_out() -> None:
     g.user = None
 
 
+def safe_next(otherwise: str) -> str:
+    """Where the parameter ``next`` wants to go afterwards: a page of ours, never another site.
+
+    Args:
+        otherwise: where to go without it.
+    """
+    wanted = request.values.get("next", "")
+    plain = wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and wanted.isprintable()
+    return wanted if plain and len(wanted) < 1000 else otherwise
+
+
 # -- CSRF ---------------------------------------------------------------------------------------------
 
 

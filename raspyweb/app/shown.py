@@ -26,6 +26,30 @@ def install(app: Flask) -> None:
         app.add_template_filter(function)
 
 
+def script_texts() -> dict[str, str]:
+    """What the scripts say, by the English text."""
+    return {
+        "on": _("on"),
+        "off": _("off"),
+        "good": _("good"),
+        "stale": _("stale"),
+        "fault": _("fault"),
+        "no value yet": _("no value yet"),
+        "{n} d": _("{n} d"),
+        "{n} h": _("{n} h"),
+        "{n} min": _("{n} min"),
+        "{n} s": _("{n} s"),
+        "{span} ago": _("{span} ago"),
+        "held by {who}, {span} left": _("held by {who}, {span} left"),
+        "Done.": _("Done."),
+        "It did not work: {reason}": _("It did not work: {reason}"),
+        "no answer": _("no answer"),
+        "average": _("average"),
+        "least": _("least"),
+        "greatest": _("greatest"),
+    }
+
+
 def number(given: float) -> str:
     """A number with four significant digits, and never fewer before the point."""
     if not math.isfinite(given):

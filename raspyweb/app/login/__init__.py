@@ -40,7 +40,11 @@ def do_login() -> str | Response | tuple[str, int]:
     user = accounts().check(name, password)
     if user is None:
         _failed(name)
-        return render_template("login/login.html", next=safe_next(url_for("overview.index")), error=_("Name or password is wrong.")), 403
+        return render_template(
+            "login/login.html",
+            next=safe_next(url_for("overview.index")),
+            error=_("Name or password is wrong."),
+        ), 403
     BY_ADDRESS.forget(_address())
     BY_NAME.forget(name)
     log.info("%s logged in from %s", user.name, _address())
@@ -68,7 +72,10 @@ def do_first_visit() -> str | Response | tuple[str, int]:
     except AccountError as error:
         _failed("")
         page = render_template(
-            "login/first-visit.html", token=given["token"][:64], name=given["name"][:64], error=_(error.text, **error.values)
+            "login/first-visit.html",
+            token=given["token"][:64],
+            name=given["name"][:64],
+            error=_(error.text, **error.values),
         )
         return page, 400
     BY_ADDRESS.forget(_address())

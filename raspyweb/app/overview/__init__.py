@@ -1,18 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The overview pages."""
+"""The overview: a tile for each device; ``arrangement`` is what each user made of it."""
 
-from __future__ import annotations
+from raspyweb.app.overview.views import blueprint, index
 
-from flask import Blueprint, render_template
-
-from raspyweb.app.auth import viewer
-from raspyweb.app.bus import bus
-
-blueprint = Blueprint("overview", __name__)
-
-
-@blueprint.get("/")
-@viewer
-def index() -> str:
-    """The first page of the family."""
-    return render_template("overview/index.html", values=bus().values.snapshot("/device/"))
+__all__ = ["blueprint", "index"]
