@@ -8,7 +8,7 @@ from werkzeug.exceptions import HTTPException, NotFound
 
 from raspyweb.app import errors
 from raspyweb.app.overview import index as home
-from raspyweb.app.requests import index as requests
+from raspyweb.app.requests import requests
 
 __all__ = ["home", "not_found", "requests"]
 

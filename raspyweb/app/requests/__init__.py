@@ -1,17 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The requests pages."""
+"""The pages of requests: ``tree`` finds what may be asked, ``rights`` says by whom, ``views`` has them."""
 
-from __future__ import annotations
+from raspyweb.app.requests.views import blueprint, requests
 
-from flask import Blueprint, render_template
-
-from raspyweb.app.auth import admin
-
-blueprint = Blueprint("requests", __name__, url_prefix="/requests")
-
-
-@blueprint.get("/")
-@admin
-def index() -> str:
-    """The first page of the family."""
-    return render_template("requests/index.html")
+__all__ = ["blueprint", "requests"]

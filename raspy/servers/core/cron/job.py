@@ -107,6 +107,7 @@ class Cron:
             "last": self.last,
             "fired": self.fired,
             "missed_runs": self.missed,
+            "timezone": str(self.place.zone),
         }
 
     def _trigger(self, base: datetime) -> BaseTrigger:
