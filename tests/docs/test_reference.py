@@ -78,6 +78,8 @@ def test_the_statuses_of_the_errors_are_those_of_the_protocol() -> None:
 def test_every_service_has_its_place_in_the_chapter() -> None:
     found = re.findall(r"### `(.+)`\n[^#]*```\{raspy-service\} (.+)\n```", pages.read("protocols.md"))
     assert sorted(directive for _, directive in found) == sorted(SERVICES)
+    for service in ("mmi.service", "mmi.discovery", "mmi.workers"):
+        assert f"### `{service}`\n" in pages.read("protocols.md")
     for heading, directive in found:
         assert heading == (directive if directive.startswith("titanic.") else f"HOST.{directive}")
 

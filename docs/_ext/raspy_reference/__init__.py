@@ -6,6 +6,7 @@
 ``{raspy-arguments} core``       the command line of a daemon
 ``{raspyctl} verbs``             the verbs of raspyctl, from what they are declared with
 ``{raspyctl} options``           the options that all verbs take
+``{raspy-catalog} all``          what the journal explains, from the message catalog
 
 Each makes Markdown, which the page's own parser reads.
 """
@@ -19,7 +20,7 @@ from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from raspy_reference import commands, options, services
+from raspy_reference import catalog, commands, options, services
 
 
 class Generated(SphinxDirective):
@@ -47,5 +48,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("raspy-service", directive(services.markdown))
     app.add_directive("raspy-options", directive(options.section))
     app.add_directive("raspy-arguments", directive(options.arguments))
+    app.add_directive("raspy-catalog", directive(catalog.markdown))
     app.add_directive("raspyctl", directive(commands.markdown))
     return {"parallel_read_safe": True, "parallel_write_safe": True}
