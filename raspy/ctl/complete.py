@@ -64,8 +64,9 @@ def device_values(ctx: click.Context, _parameter: click.Parameter, incomplete: s
 
     def question(bus: Bus) -> list[str]:
         wanted = names.find(bus, ctx.params.get("name") or "", names.published(bus.values()))
-        described = bus.json(wanted.device.service, "get", wanted.device.name.partition(".")[0])
-        about = described["commands"].get(wanted.command or described["main"], {})
+        described = names.describe(bus, wanted.device)
+        command = wanted.command or names.main_command(described, wanted.device)
+        about = names.listed_command(described, wanted.device, command)
         return ["on", "off"] if about.get("type") == "Bool" else list(about.get("choices") or ())
 
     return [value for value in ask(ctx, question) if value.startswith(incomplete)]

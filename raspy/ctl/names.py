@@ -8,7 +8,7 @@ Of HOST and SERVER either or both may be left out while what is left is clear: `
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from raspy.ctl.connection import Bus
 from raspy.ctl.errors import CtlError, WrongUse, missing
@@ -134,6 +134,42 @@ def find(bus: Bus, text: str, known: Mapping[Device, list[str]] | None = None) -
         choices = ", ".join(value.path for value in found)
         raise WrongUse(f"{text!r} can mean several: {choices}")
     return found[0]
+
+
+def describe(bus: Bus, device: Device) -> dict[str, Any]:
+    """What its server tells of a device, its commands with it; of a part, that of the whole device."""
+    found: dict[str, Any] = bus.json(device.service, "get", device.name.partition(".")[0])
+    return found
+
+
+def main_command(described: Mapping[str, Any], device: Device) -> str:
+    """The command that a device alone stands for: its main one, of a part its first."""
+    _, dot, part = device.name.partition(".")
+    if not dot:
+        return str(described["main"])
+    own = [key.removeprefix(f"{part}.") for key in described["commands"] if key.startswith(f"{part}.")]
+    if not own:
+        parts = {key.partition(".")[0] for key in described["commands"] if "." in key}
+        raise missing(f"part of {device.name.partition('.')[0]}", part, parts)
+    return str(own[0])
+
+
+def listed_command(described: Mapping[str, Any], device: Device, command: str) -> dict[str, Any]:
+    """What is told of a command of a device: ``type``, ``unit``, ``choices``...
+
+    Raises:
+        NotFound: it has no such command.
+        WrongUse: that is no command, but something that is configured.
+    """
+    name, _, part = device.name.partition(".")
+    key = f"{part}.{command}" if part else command
+    commands = described["commands"]
+    if key in described.get("config", {}):
+        raise WrongUse(f"{key} is no command but configured: raspyctl devices config {name} {key}=VALUE")
+    if key not in commands:
+        raise missing(f"command of {name}", key, commands)
+    found: dict[str, Any] = commands[key]
+    return found
 
 
 def find_service(bus: Bus, text: str) -> str:

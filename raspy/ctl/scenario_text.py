@@ -18,7 +18,7 @@ from typing import Any
 from raspy.ctl.errors import CtlError
 
 LINE = "-" * 16 + " code " + "-" * 16
-_LINE = re.compile(r"^-{3,} *code *-{3,}[ \t]*$", re.MULTILINE)
+_LINE = re.compile(r"^-{3,} *code *-{3,}[ \t\r]*$", re.MULTILINE)
 # What core tells of an entry besides how it was defined.
 _DEFINED = ("key", "below", "above", "equals", "changes", "bad", "hysteresis", "for_s")
 
@@ -61,4 +61,4 @@ def read(text: str) -> dict[str, Any]:
         raise CtlError(f"what stands before the code is not JSON: {error}") from error
     if not isinstance(head, dict) or set(head) - {"conf", "entries"}:
         raise CtlError('what stands before the code must be {"conf": {...}, "entries": {...}}')
-    return {**head, "code": text[line.end() :].removeprefix("\r").removeprefix("\n")}
+    return {**head, "code": text[line.end() :].removeprefix("\n")}

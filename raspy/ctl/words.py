@@ -15,14 +15,15 @@ def duration(seconds: float) -> str:
     for size, unit in _UNITS:
         if seconds >= size:
             return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s" if seconds >= 1 or seconds == 0 else f"{seconds:.1g} s"
+    return f"{seconds:.0f} s" if seconds >= 1 or not seconds else f"{seconds:.1g} s"
 
 
 def ago(then: Any, now: float | None = None) -> str:
-    """How long ago seconds since the epoch were; empty when *then* is no number."""
+    """How long ago seconds since the epoch were, ``now`` within a second; empty when *then* is no number."""
     if isinstance(then, bool) or not isinstance(then, (int, float)):
         return ""
-    return duration(max(0.0, (time.time() if now is None else now) - then))
+    seconds = (time.time() if now is None else now) - then
+    return duration(seconds) if seconds >= 1 else "now"
 
 
 def moment(then: Any, now: float | None = None) -> str:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 def command(session: Session, names: tuple[str, ...], fresh: bool) -> int:
     """Show values.
 
-    One value stands alone, for scripts; of several each has its name beside it. A device without a good value
-    is an error, and what is stale says so.
+    A DEVICE alone means its main value. One value stands alone, for scripts; of several each has its name
+    beside it. A value at fault is an error, and one that is stale says so.
 
     \b
       raspyctl get tank
@@ -41,7 +41,7 @@ def command(session: Session, names: tuple[str, ...], fresh: bool) -> int:
     found = []
     for name in names:
         wanted = finding.find(session.bus, name, known)
-        found += _read(session, wanted, values, known, fresh)
+        found.append(_read(session, wanted, values, known, fresh))
     if session.as_json:
         session.print_json(
             [{"device": one.device.path, "command": one.command, **body} for one, body in found]
@@ -52,29 +52,29 @@ def command(session: Session, names: tuple[str, ...], fresh: bool) -> int:
 
 
 def _read(
-    session: Session,
-    wanted: Value,
-    values: dict[str, bytes],
-    known: dict[Device, list[str]],
-    fresh: bool,
-) -> list[tuple[Value, dict[str, Any]]]:
-    """The values that are wanted, each with what is known of it."""
-    from raspy.ctl.names import TREE, Value
+    session: Session, wanted: Value, values: dict[str, bytes], known: dict[Device, list[str]], fresh: bool
+) -> tuple[Value, dict[str, Any]]:
+    """The value that is wanted, and what is known of it."""
+    from raspy.ctl import names
     from raspy.ctl.values import body_of
 
-    device = wanted.device
-    commands = [wanted.command] if wanted.command else sorted(known.get(device, []))
-    if not commands:
-        commands = [session.bus.json(device.service, "get", device.name)["main"]]
-    found = []
-    for one in commands:
-        body = values.get(f"{TREE}{device.path}/{one}")
-        if body is None or fresh:
-            read = session.bus.json(device.service, "exec", device.name, one)
-        else:
-            read = body_of(body)
-        found.append((Value(device, one), read))
-    return found
+    device, command = wanted
+    published = known.get(device, [])
+    if not command:
+        # Most devices have one value, and nobody needs to be asked which one is meant.
+        command = (
+            published[0]
+            if len(published) == 1
+            else names.main_command(names.describe(session.bus, device), device)
+        )
+    body = values.get(f"{names.TREE}{device.path}/{command}")
+    if body is None:
+        names.listed_command(names.describe(session.bus, device), device, command)
+    if body is None or fresh:
+        read = session.bus.json(device.service, "exec", device.name, command)
+    else:
+        read = body_of(body)
+    return names.Value(device, command), read
 
 
 def _show(session: Session, found: list[tuple[Value, dict[str, Any]]]) -> None:

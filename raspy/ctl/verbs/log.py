@@ -119,9 +119,7 @@ def _events(session: Session, since: float | None, wanted: dict[str, Any]) -> li
     found = []
     for place in places:
         start = "0" if since is None else str(int(since))
-        lines = session.bus.json(
-            LOGS.service(place.host), "readlines", place.name, start, "-1", str(LINES_MAX)
-        )
+        lines = session.bus.json(LOGS.service(place.host), "readlines", place.name, start, "", str(LINES_MAX))
         found += [{"server": place.name, **line} for line in lines]
     chosen = [line for line in found if _chosen(line, wanted)]
     return sorted(chosen, key=lambda line: float(line["time"]))[-wanted["lines"] :]

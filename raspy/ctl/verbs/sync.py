@@ -15,7 +15,7 @@ from raspy.ctl.keepers import SYNC, Place, shown
 from raspy.ctl.output import Cell, Column
 from raspy.ctl.session import Session
 from raspy.ctl.settings import json_text, read
-from raspy.ctl.words import ago, duration, moment, size
+from raspy.ctl.words import duration, moment, size
 
 STYLES = {"running": "good", "waiting": "warn", "disabled": "dim", "done": "good", "failed": "bad",
           "stopped": "warn", "interrupted": "warn"}  # fmt: skip
@@ -63,7 +63,7 @@ def _state(job: dict[str, Any]) -> Cell:
 def _last(run: dict[str, Any] | None) -> Cell:
     if not run:
         return Cell("never", "dim")
-    return Cell(f"{run['outcome']} {ago(run.get('started'))} ago", STYLES.get(str(run["outcome"]), ""))
+    return Cell(f"{run['outcome']} {moment(run.get('started'))}", STYLES.get(str(run["outcome"]), ""))
 
 
 @command.command()

@@ -99,7 +99,7 @@ def _table(session: Session, trees: list[str], wanted: Callable[[str], bool]) ->
     from raspy.ctl.values import body_of, styled
 
     values: dict[str, bytes] = {}
-    columns = [Column("value"), Column(""), Column("since", right=True)]
+    columns = [Column("of"), Column("value"), Column("since", right=True)]
 
     def changed(key: str, body: bytes) -> None:
         if wanted(key):
