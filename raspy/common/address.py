@@ -13,7 +13,12 @@ key/value updates in       collector.sock       5517
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import zmq
+
+    from raspy.common.curve import CurveKeys
 
 PORT = 5514
 PARTS = ("mdp", "snapshot", "publisher", "collector")
@@ -23,7 +28,10 @@ UNIX_PATH_MAX = 107
 
 
 class BrokerAddress(NamedTuple):
-    """A broker's four ZeroMQ endpoints, and the URL that they come from.
+    """A broker's four ZeroMQ endpoints, the URL that they come from, and the keys to it.
+
+    A broker on another machine lets in only who has a key (docs/remote.md); ``secured`` gives an address
+    that has it, and every client, worker and subscriber that is given such an address uses it.
 
     >>> BrokerAddress.parse("tcp://pi:5514").collector
     'tcp://pi:5517'
@@ -34,6 +42,7 @@ class BrokerAddress(NamedTuple):
     snapshot: str
     publisher: str
     collector: str
+    keys: CurveKeys | None = None
 
     def __str__(self) -> str:
         return self.url
@@ -47,6 +56,25 @@ class BrokerAddress(NamedTuple):
     def folder(self) -> str:
         """The folder of the unix sockets; empty for a TCP address."""
         return self.url.removeprefix("ipc://") if self.is_local else ""
+
+    def secured(self, keys: CurveKeys) -> BrokerAddress:
+        """The same address with the keys to it.
+
+        Raises:
+            ValueError: it is a folder of unix sockets, whose permissions are the key.
+        """
+        if self.is_local:
+            raise ValueError(f"broker address {self}: keys are for tcp://HOST:{PORT} only")
+        return self._replace(keys=keys)
+
+    def connect(self, socket: zmq.Socket[bytes], part: str) -> None:
+        """Connect a socket to one of ``PARTS``, with the keys if there are some."""
+        endpoint = getattr(self, part)
+        if self.keys is not None:
+            self.keys.apply(socket)
+        if "[" in endpoint:
+            socket.ipv6 = True
+        socket.connect(endpoint)
 
     @classmethod
     def parse(cls, url: str | BrokerAddress) -> BrokerAddress:
@@ -80,7 +108,8 @@ class BrokerAddress(NamedTuple):
                 f"broker address {url!r}: a unix socket's path may have {UNIX_PATH_MAX} bytes and this one"
                 f" would have {longest}; choose a folder with a shorter path"
             )
-        return cls(f"ipc://{folder}", *(f"ipc://{path}" for path in paths))
+        mdp, snapshot, publisher, collector = (f"ipc://{path}" for path in paths)
+        return cls(f"ipc://{folder}", mdp, snapshot, publisher, collector)
 
     @classmethod
     def _tcp(cls, url: str, rest: str) -> BrokerAddress:
@@ -100,7 +129,8 @@ class BrokerAddress(NamedTuple):
                 f"broker address {url!r}: write tcp://HOST:PORT with a port from 1 to {last}"
                 " (an IPv6 address in square brackets)"
             )
-        return cls(f"tcp://{host}:{port}", *(f"tcp://{host}:{port + n}" for n in range(len(PARTS))))
+        mdp, snapshot, publisher, collector = (f"tcp://{host}:{port + n}" for n in range(len(PARTS)))
+        return cls(f"tcp://{host}:{port}", mdp, snapshot, publisher, collector)
 
     @classmethod
     def choose(cls, broker: str | BrokerAddress | None, broker_ip: str, broker_port: int) -> BrokerAddress:

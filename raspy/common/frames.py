@@ -122,7 +122,9 @@ def _asking_receiver(socket: zmq.Socket[bytes], surely: range) -> Receiver:
     return receive
 
 
-def listener(socket: zmq.Socket[bytes], first: int = 1) -> Callable[[], list[bytes] | None]:
+def listener(
+    socket: zmq.Socket[bytes], first: int = 1, take: Receiver | None = None
+) -> Callable[[], list[bytes] | None]:
     """Make what receives from one socket, for a thread that does nothing else.
 
     To fall asleep and be woken takes longer than many a peer needs for its answer. So after two waits in
@@ -133,11 +135,13 @@ def listener(socket: zmq.Socket[bytes], first: int = 1) -> Callable[[], list[byt
     Args:
         socket: any socket; its RCVTIMEO says how long to wait.
         first: as for ``receiver``.
+        take: what receives one message; ``receiver`` makes it if left out.
 
     Returns:
         A function that returns the next message, or None when none came in time.
     """
-    take, again, clock, pause = receiver(socket, first), zmq.Again, time.monotonic, os.sched_yield
+    take = receiver(socket, first) if take is None else take
+    again, clock, pause = zmq.Again, time.monotonic, os.sched_yield
     # This one lets the other threads of the process have their turn.
     ask, asked, events = _question(ctypes.CDLL, socket, _EVENTS)
     handle, option, answer, size = asked

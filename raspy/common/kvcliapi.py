@@ -46,11 +46,11 @@ class KvPublisherClient:
         hostname: this machine's name on the bus.
         broker_ip: the broker's host, when it is reached by TCP.
         broker_port: its port for requests; that of the updates follows from it.
-        broker: the broker's URL; goes before the two above.
+        broker: the broker's URL, or an address with the keys to another machine's; goes before the two above.
         ctx: a ZeroMQ context to share; a context of its own if left out.
 
     Attributes:
-        dropped: updates that found no room because the broker is away.
+        dropped: updates that found no room because the broker is away, or does not take them from us.
     """
 
     def __init__(
@@ -68,10 +68,22 @@ class KvPublisherClient:
         self._lock = threading.Lock()
         self._own_ctx = ctx is None
         self.ctx: _Context = zmq.Context() if ctx is None else ctx
+        self._watch: ConnectionWatch | None = None
+        self._connect()
+
+    def _connect(self) -> None:
         self._socket = self.ctx.socket(zmq.PUSH)
         self._socket.linger = 500
         self._socket.sndhwm = PUBLISH_HWM
-        self._socket.connect(self.broker.collector)
+        if self.broker.keys is not None:
+            self._watch = ConnectionWatch(self._socket)
+        self.broker.connect(self._socket, "collector")
+
+    def _close(self) -> None:
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
+        self._socket.close()
 
     def send(self, subtree: str = "subtree", key: str = "key", body: str | bytes = "body") -> bool:
         """Send the update.
@@ -89,6 +101,10 @@ class KvPublisherClient:
         with self._lock:
             if self._socket.closed:
                 return False
+            if self._watch is not None and self._watch.lost() and self._watch.denied:
+                # This socket will not try again; our key may be let in by now.
+                self._close()
+                self._connect()
             try:
                 frames.send(self._socket, message, frames.DONTWAIT)
             except zmq.Again:
@@ -99,7 +115,8 @@ class KvPublisherClient:
     def destroy(self) -> None:
         """Destroy object; what was sent gets half a second to leave. Again is no error."""
         with self._lock:
-            self._socket.close()
+            if not self._socket.closed:
+                self._close()
         if self._own_ctx and not self.ctx.closed:
             self.ctx.term()
 
@@ -126,7 +143,7 @@ class KvSubscriberClient:
         broker_ip: the broker's host, when it is reached by TCP.
         broker_port: its port for requests; the others follow from it.
         speed: how much faster than usual to give up waiting (2.0: half the time-outs).
-        broker: the broker's URL; goes before ip and port.
+        broker: the broker's URL, or an address with the keys to another machine's; goes before ip and port.
         callback: called as ``callback(key, body)`` for every value that is new or changed, and with an
             empty body for one that was deleted, in the thread of ``run``.
         ctx: a ZeroMQ context to share; a context of its own if left out.
@@ -166,13 +183,17 @@ class KvSubscriberClient:
         self._own_ctx = ctx is None
         self.ctx: _Context = zmq.Context() if ctx is None else ctx
         self._stopping = StopEvent()
+        self._queue = SUBSCRIBE_HWM if queue is None else queue
+        self._subscribe()
+
+    def _subscribe(self) -> None:
         self._updates = self.ctx.socket(zmq.SUB)
         self._updates.linger = 0
-        self._updates.rcvhwm = SUBSCRIBE_HWM if queue is None else queue
+        self._updates.rcvhwm = self._queue
         self._watch = ConnectionWatch(self._updates)
         for topic in (*(one.prefix for one in self._subtrees), LOST):
             self._updates.setsockopt(zmq.SUBSCRIBE, topic)
-        self._updates.connect(self.broker.publisher)
+        self.broker.connect(self._updates, "publisher")
 
     def run(self) -> None:
         """Run the poller: follow the subtrees until ``shutdown``."""
@@ -242,6 +263,11 @@ class KvSubscriberClient:
     def _take_snapshots(self) -> bool:
         """Bring every subtree up to date; False when that is to be tried again."""
         self._watch.lost()
+        if self._watch.denied:
+            # This socket will not try again; our key may be let in by now.
+            self._watch.close()
+            self._updates.close()
+            self._subscribe()
         settled = self._settle()
         fresh: dict[str, bytes] = {}
         for one in self._subtrees:
@@ -249,8 +275,8 @@ class KvSubscriberClient:
             if sequence is None:
                 return False
             one.sequence = sequence
-        if not settled and self._settle():
-            # The broker came only just now: updates after the snapshot may have been missed.
+        if not settled and (self._settle() or self._watch.denied):
+            # The broker came only just now, or let us in: updates after the snapshot may have been missed.
             return False
         self.snapshots += 1
         for key in [key for key in self.kvmap if key not in fresh]:
@@ -293,7 +319,7 @@ class KvSubscriberClient:
         socket.linger = 0
         socket.rcvhwm = SNAPSHOT_HWM
         try:
-            socket.connect(self.broker.snapshot)
+            self.broker.connect(socket, "snapshot")
             frames.send(socket, [ICANHAZ, prefix])
             deadline = time.monotonic() + SNAPSHOT_S / self.speed
             while not self._stopping.is_set():

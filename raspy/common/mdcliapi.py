@@ -11,7 +11,7 @@ import zmq
 
 from raspy.common import MDP, frames
 from raspy.common.address import BrokerAddress
-from raspy.common.connection import ConnectionWatch
+from raspy.common.connection import DENIED, ConnectionWatch
 from raspy.common.MDP import to_frame
 from raspy.common.zhelpers import set_id
 
@@ -32,7 +32,8 @@ class MajorDomoClient:
 
     Args:
         broker: where the broker is: ``ipc://FOLDER``, ``tcp://HOST:PORT``, or a server's own control
-            socket as ``ipc://FOLDER/NAME.sock``.
+            socket as ``ipc://FOLDER/NAME.sock``. For another machine's, an address with the keys to it
+            (``BrokerAddress.secured``).
         name: who asks, for the journal; the process's name if left out.
         ctx: a ZeroMQ context to share; a context of its own if left out.
 
@@ -40,6 +41,7 @@ class MajorDomoClient:
         timeout: how long one try waits, in milliseconds.
         retries: how many tries; ``timeout * retries`` is how long ``send`` waits in all.
         verbose: log every frame that is sent and received.
+        refusal: when there was no answer because the broker and we do not know each other's keys, why.
     """
 
     timeout = 500
@@ -54,7 +56,9 @@ class MajorDomoClient:
         ctx: zmq.Context[zmq.Socket[bytes]] | None = None,
     ) -> None:
         control = isinstance(broker, str) and broker.startswith("ipc://") and broker.endswith(".sock")
-        self.broker = str(broker) if control else BrokerAddress.parse(broker).mdp
+        self._address = None if control else BrokerAddress.parse(broker)
+        self.broker = str(broker) if self._address is None else self._address.mdp
+        self.refusal = ""
         self.name = name
         self._own_ctx = ctx is None
         self.ctx: zmq.Context[zmq.Socket[bytes]] = zmq.Context() if ctx is None else ctx
@@ -71,7 +75,10 @@ class MajorDomoClient:
         client.linger = 0
         set_id(client, self.name)
         self._watch = ConnectionWatch(client)
-        client.connect(self.broker)
+        if self._address is None:
+            client.connect(self.broker)
+        else:
+            self._address.connect(client, "mdp")
         self.poller.register(client, zmq.POLLIN)
         self.poller.register(self._watch.socket, zmq.POLLIN)
         self.client = client
@@ -101,6 +108,7 @@ class MajorDomoClient:
         body = [to_frame(request)] if isinstance(request, (str, bytes)) else [to_frame(f) for f in request]
         message = [b"", MDP.C_CLIENT, name, *(body or [b""])]
         deadline = time.monotonic() + self.timeout * self.retries / 1000
+        self.refusal = ""
         tries = 0
         while tries < self.retries:
             tries += 1
@@ -115,7 +123,7 @@ class MajorDomoClient:
                 return reply
             # Whatever still comes for this request must not be taken for the next one's reply.
             self._disconnect()
-            if not lost:
+            if not lost or self.refusal == DENIED:
                 return None
             # A connection that breaks at once was not to a broker, and is not made again at once.
             now = time.monotonic()
@@ -138,7 +146,11 @@ class MajorDomoClient:
                     return message[3:], False
                 MDP.logger.warning("a reply that is not %s's was dropped", service.decode(errors="replace"))
             elif self._watch.socket in ready and self._watch.lost():
+                self.refusal = self._refusal(self._watch)
                 return None, True
+
+    def _refusal(self, watch: ConnectionWatch) -> str:
+        return watch.refusal if self._address is not None and self._address.keys is not None else ""
 
     def call(self, service: str | bytes, *request: str | bytes) -> list[bytes]:
         """Send a request and take its reply apart.
@@ -156,6 +168,8 @@ class MajorDomoClient:
         """
         reply = self.send(service, request)
         if reply is None:
+            if self.refusal:
+                raise MDP.ServerError(f"the broker at {self.broker} does not let us in: {self.refusal}")
             name = to_frame(service).decode(errors="replace")
             raise MDP.ServerError(
                 f"no answer from {name} within {self.timeout * self.retries / 1000:g} s:"

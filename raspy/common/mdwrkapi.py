@@ -26,7 +26,7 @@ class MajorDomoWorker:
     restarted or went silent.
 
     Args:
-        broker: where the broker is, a URL.
+        broker: where the broker is, a URL, or an address with the keys to another machine's.
         service: the service's full name, such as ``pi.core.cron``.
         credit: how many requests the broker may send before it has the reply to the first. 1, the
             default, is plain MDP/0.1.
@@ -55,7 +55,8 @@ class MajorDomoWorker:
         ctx: zmq.Context[zmq.Socket[bytes]] | None = None,
         stopping: StopEvent | None = None,
     ) -> None:
-        self.broker = BrokerAddress.parse(broker).mdp
+        self._address = BrokerAddress.parse(broker)
+        self.broker = self._address.mdp
         self.service = MDP.to_frame(service)
         self._name = self.service.decode(errors="replace")
         self.credit = credit
@@ -83,7 +84,7 @@ class MajorDomoWorker:
         worker.rcvhwm = max(1000, 2 * self.credit)
         set_id(worker, self._name[:100])
         self._watch = ConnectionWatch(worker)
-        worker.connect(self.broker)
+        self._address.connect(worker, "mdp")
         self.worker = worker
         # Plain MDP/0.1 unless there is credit to tell: nobody else's broker sees the extra frame then.
         extra = [str(self.credit).encode()] if self.credit > 1 else []

@@ -57,6 +57,16 @@ def passed_sockets() -> dict[str, int]:
     return {name: fd for fd, name in daemon.listen_fds_with_names(unset_environment=False).items()}
 
 
+def passed_as(name: str) -> list[int]:
+    """The listening sockets of one socket unit, which share its ``FileDescriptorName=``, in its order."""
+    if not os.environ.get("LISTEN_FDS"):
+        return []
+    from systemd import daemon
+
+    listening = daemon.listen_fds_with_names(unset_environment=False)
+    return sorted(fd for fd, passed in listening.items() if passed == name)
+
+
 def watchdog_s() -> float | None:
     """The time within which the service manager wants ``WATCHDOG=1``, in seconds; None if it does not."""
     usec = os.environ.get("WATCHDOG_USEC", "")

@@ -10,7 +10,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TextIO
@@ -22,13 +22,14 @@ from raspy.common.config import ConfigError
 from raspy.common.daemon import EX_CONFIG, user_state_folder
 from raspy.common.journal import LEVELS
 from raspy.common.stop import StopEvent
-from raspy.servers.broker.listeners import refuse_open_tcp
 from raspy.stack.child import Child
 from raspy.stack.notifications import Notifications
 from raspy.stack.values import Values
 
 # In the order of their start; each needs at most those before it.
-SERVERS = ("broker", "titanic", "host", "fake", "onewire", "logger", "core", "sync")
+SERVERS = ("broker", "titanic", "host", "fake", "onewire", "logger", "core", "sync", "web")
+# The module that runs a server, where it is not raspy.servers.NAME.
+MODULES = {"web": "raspyweb.run"}
 # How long the stack waits for one server to become ready before it starts the next, in seconds.
 READY_S = 20.0
 # How long all servers together get to stop, in seconds.
@@ -48,7 +49,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help=f"configuration ({config.DEFAULT_FILE})")
     parser.add_argument(
-        "--listen", metavar="URL", help="also listen on plain loopback TCP: tcp://127.0.0.1:5514"
+        "--listen",
+        metavar="URL",
+        help="also listen at tcp://127.0.0.1:5514, or with keys only at tcp://*:5514",
     )
     parser.add_argument("--only", metavar="A,B", help=f"only these servers, of {', '.join(available())}")
     parser.add_argument("--log-level", choices=LEVELS, help="least level that is logged")
@@ -57,7 +60,17 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def available() -> list[str]:
     """The servers that are installed, in the order of their start."""
-    return [name for name in SERVERS if find_spec(f"raspy.servers.{name}") is not None]
+    return [name for name in SERVERS if _is_installed(module_of(name))]
+
+
+def module_of(name: str) -> str:
+    """The module that runs a server."""
+    return MODULES.get(name, f"raspy.servers.{name}")
+
+
+def _is_installed(module: str) -> bool:
+    # The dashboard is a Debian package of its own.
+    return find_spec(module.partition(".")[0]) is not None and find_spec(module) is not None
 
 
 class Stack:
@@ -80,9 +93,10 @@ class Stack:
 
     def _child(self, name: str, arguments: Sequence[str], listen: str) -> Child:
         command = ["--broker", self.broker, "--data-dir", str(self.state / name), *arguments]
-        if name == "broker" and listen:
-            command += ["--set", f"listen={listen}"]
-        return Child(name, f"raspy.servers.{name}", command, self._notifications.path)
+        if name == "broker":
+            command += ["--set", f"authorized_keys={self.state / 'authorized_keys.d'}"]
+            command += ["--set", f"listen={listen}"] if listen else []
+        return Child(name, module_of(name), command, self._notifications.path)
 
     def run(self) -> int:
         """Start, watch, stop; return the exit status."""
@@ -150,9 +164,22 @@ class Stack:
         print(
             f"\nRasPy {raspy.__version__} runs. Ctrl-C stops it.\n"
             f"Its state is in {self.state}, its broker at {self.broker}.\n"
-            "README.md says what to do next. The values of all devices, as they change:\n",
+            + "".join(self._dashboard())
+            + "README.md says what to do next. The values of all devices, as they change:\n",
             flush=True,
         )
+
+    def _dashboard(self) -> Iterator[str]:
+        """Where the dashboard is, and what its first visitor has to know."""
+        for child in self.children:
+            url = child.status.partition(" ")[0]
+            if child.name == "web" and url.startswith("http"):
+                from raspyweb.accounts import Accounts
+
+                yield f"The dashboard is at {url}\n"
+                token = Accounts(self.state / "web").first_visit_token()
+                if token is not None:
+                    yield f"Its first visitor needs the one-time token: {url}first-visit?token={token}\n"
 
     def shutdown(self) -> None:
         """End ``run``; from a signal handler or any thread."""
@@ -235,7 +262,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         names = choose(arguments.only)
         if arguments.listen:
-            refuse_open_tcp(BrokerAddress.parse(arguments.listen))
+            BrokerAddress.parse(arguments.listen)
         lock = claim(state)
     except (ConfigError, ValueError) as error:
         sys.stderr.write(f"raspy: {error}\n")

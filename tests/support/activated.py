@@ -30,7 +30,8 @@ if sys.argv[2] == "first":
 high = [fcntl.fcntl(one.fileno(), fcntl.F_DUPFD_CLOEXEC, 100) for one in listening]
 for number, descriptor in enumerate(high, 3):
     os.dup2(descriptor, number)
-os.environ.update(LISTEN_FDS=str(len(high)), LISTEN_PID=str(os.getpid()), LISTEN_FDNAMES=":".join(names))
+called = ":".join(name.split()[0] for name in names)
+os.environ.update(LISTEN_FDS=str(len(high)), LISTEN_PID=str(os.getpid()), LISTEN_FDNAMES=called)
 os.execv(command[0], command)
 """
 
@@ -40,7 +41,8 @@ def start(
 ) -> Child:
     """Start a module with listening sockets that it did not make itself.
 
-    :param sockets: where each listens (a path, or `host:port`), by its name (FileDescriptorName=).
+    :param sockets: where each listens (a path, or `host:port`), by its name (FileDescriptorName=; what stands
+        after a blank in it is not passed on, so that several can have one name).
     :param at_first: start it only when somebody connects; the child has printed `listening` before.
     :return: the child, with a receiver of its notifications; it may not be ready yet.
     """

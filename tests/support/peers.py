@@ -36,13 +36,17 @@ class Endpoints:
 
 
 class Peers:
-    """Any number of peers of one broker, closed together: ``with Peers(url) as peers``."""
+    """Any number of peers of one broker, closed together: ``with Peers(url) as peers``.
 
-    def __init__(self, url: str):
+    :param options: attributes that all their sockets get (``curve_serverkey=b"..."``).
+    """
+
+    def __init__(self, url: str, **options: int | bytes):
         self.at = Endpoints(url)
         self.context = zmq.Context()
         # A socket that nobody holds would be closed by the garbage collector, at whatever time.
         self.sockets: list[zmq.Socket[bytes]] = []
+        self.options = options
 
     def __enter__(self) -> Peers:
         return self
@@ -55,14 +59,14 @@ class Peers:
         self.context.destroy(linger=0)
 
     def socket(self, kind: int, endpoint: str, identity: bytes = b"", **options: int) -> zmq.Socket[bytes]:
-        """A connected socket; `options` are names of its attributes (``rcvhwm=1``)."""
+        """A connected socket; `options` are names of its attributes (``rcvhwm=1``), and `self.options`."""
         socket = self.context.socket(kind)
         self.sockets.append(socket)
         socket.linger = 0
         socket.rcvtimeo = socket.sndtimeo = WAIT_MS
         if identity:
             socket.setsockopt(zmq.IDENTITY, identity)
-        for name, value in options.items():
+        for name, value in {**self.options, **options}.items():
             setattr(socket, name, value)
         socket.connect(endpoint)
         return socket

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bind the broker's sockets: what systemd passed, or unix sockets and loopback TCP of our own."""
+"""Bind the broker's sockets: what systemd passed, or our own.
+
+Unix sockets and loopback TCP are plain; whatever others can reach is behind the gate and its keys.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,9 @@ from typing import TextIO
 import zmq
 
 from raspy.common import systemd
-from raspy.common.address import PARTS, BrokerAddress
+from raspy.common.address import PARTS, PORT, BrokerAddress
 from raspy.common.config import ConfigError
+from raspy.servers.broker.gate import Gate
 
 FOLDER_MODE = 0o750
 SOCKET_MODE = 0o660
@@ -24,28 +28,43 @@ SOCKET_MODE = 0o660
 # the limit; beyond that libzmq closes the connection (ZMQ_MAXMSGSIZE).
 HARD_FACTOR = 16
 
+# FileDescriptorName= of raspy-broker-tcp.socket.
+OPEN = "tcp"
+
 
 class Listeners:
     """Where the broker listens.
 
     Args:
         broker: its own address.
-        also: further addresses, loopback TCP.
+        also: further addresses. Loopback TCP is plain; any other lets in only who has a key, as do the
+            sockets of raspy-broker-tcp.socket.
+
+    Attributes:
+        gate: who lets in those with a key; to be set before ``bind`` when ``remote``.
 
     Raises:
-        ConfigError: a TCP address that is not loopback, in the configuration or passed by systemd.
+        ConfigError: its own address is TCP that is not loopback, or systemd passed such a socket for it.
     """
 
     def __init__(self, broker: BrokerAddress, also: Sequence[BrokerAddress] = ()) -> None:
-        for address in (broker, *also):
-            refuse_open_tcp(address)
+        refuse_open_tcp(broker)
         self._broker = broker
-        self._addresses = [broker, *also]
+        self._addresses = [broker, *(address for address in also if is_closed(address))]
+        self._open = [address for address in also if not is_closed(address)]
         self._passed = {name: fd for name, fd in systemd.passed_sockets().items() if name in PARTS}
         for name, fd in self._passed.items():
             refuse_open_descriptor(name, fd)
+        self._passed_open = by_part(systemd.passed_as(OPEN))
+        self.gate: Gate | None = None
         self._lock: TextIO | None = None
         self._files: list[str] = []
+
+    @property
+    def remote(self) -> list[str]:
+        """Where peers with a key come in, as URLs; empty when there is no such place."""
+        ports = sorted({port for part, port, _ in self._passed_open if part == PARTS[0]})
+        return [str(address) for address in self._open] + [f"tcp://*:{port}" for port in ports]
 
     def open(self) -> None:
         """Make room for many connections; make the folder of the unix sockets, and claim it.
@@ -67,32 +86,39 @@ class Listeners:
             raise OSError(why) from None
         self._lock = lock
 
-    def bind(self, socket: zmq.Socket[bytes], part: str) -> None:
+    def bind(self, socket: zmq.Socket[bytes], part: str, max_message_bytes: int) -> None:
         """Bind one of the four sockets at every address.
 
         Args:
             socket: a ZeroMQ socket that is not bound yet.
             part: one of ``address.PARTS``.
+            max_message_bytes: how much its peers may send in one message.
 
         Raises:
             OSError: an address is taken or can't be had.
         """
+        prepare(socket, max_message_bytes)
         for address in self._addresses:
             endpoint = getattr(address, part)
             passed = self._passed.get(part) if address is self._broker else None
-            try:
-                if passed is not None:
-                    socket.setsockopt(zmq.USE_FD, passed)
-                socket.bind(endpoint)
-            except zmq.ZMQError as error:
-                raise OSError(f"can't listen at {endpoint}: {error.strerror}") from error
-            finally:
-                if passed is not None:
-                    socket.setsockopt(zmq.USE_FD, -1)
+            _bind(socket, endpoint, passed)
             if address.is_local and passed is None:
                 path = endpoint.removeprefix("ipc://")
                 os.chmod(path, SOCKET_MODE)
                 self._files.append(path)
+        if not self.remote:
+            return
+        # Options hold for what is bound from here on: above are those who need no key.
+        assert self.gate is not None
+        self.gate.guard(socket, part, max_message_bytes)
+        for address in self._open:
+            endpoint = getattr(address, part)
+            _bind(socket, endpoint, None)
+            self.gate.at(int(endpoint.rpartition(":")[2]))
+        for its_part, port, passed in self._passed_open:
+            if its_part == part:
+                _bind(socket, f"tcp://*:{port}", passed)
+                self.gate.at(port)
 
     def close(self) -> None:
         """Remove the unix sockets that are ours, and let another broker have the folder."""
@@ -105,22 +131,62 @@ class Listeners:
             self._lock = None
 
 
+def _bind(socket: zmq.Socket[bytes], endpoint: str, passed: int | None) -> None:
+    try:
+        if passed is not None:
+            socket.setsockopt(zmq.USE_FD, passed)
+        socket.bind(endpoint)
+    except zmq.ZMQError as error:
+        raise OSError(f"can't listen at {endpoint}: {error.strerror}") from error
+    finally:
+        if passed is not None:
+            socket.setsockopt(zmq.USE_FD, -1)
+
+
+def by_part(descriptors: Sequence[int]) -> list[tuple[str, int, int]]:
+    """Tell which of the sockets of raspy-broker-tcp.socket is which: by their ports, four in a row.
+
+    Args:
+        descriptors: the sockets, in any order; there may be several with the same port, IPv4 and IPv6.
+
+    Returns:
+        Part, port and descriptor of each.
+
+    Raises:
+        ConfigError: they are not TCP, or their ports are not four in a row.
+    """
+    ports: dict[int, int] = {}
+    for descriptor in descriptors:
+        with stdlib_socket.socket(fileno=os.dup(descriptor)) as passed:
+            inet = passed.family in (stdlib_socket.AF_INET, stdlib_socket.AF_INET6)
+            ports[descriptor] = passed.getsockname()[1] if inet else 0
+    first = min(ports.values(), default=0)
+    if ports and (not first or {port - first for port in ports.values()} != set(range(len(PARTS)))):
+        there = ", ".join(map(str, sorted(ports.values())))
+        raise ConfigError(
+            f"the sockets {OPEN!r} that systemd passed have the ports {there}; ListenStream= of their unit"
+            f" must name four TCP ports in a row, {PORT} to {PORT + 3}"
+        )
+    return [(PARTS[port - first], port, descriptor) for descriptor, port in ports.items()]
+
+
 def refuse_open_tcp(address: BrokerAddress) -> None:
     """Allow plain TCP on loopback only.
 
     Raises:
         ConfigError: the address can be reached from other machines.
     """
-    if address.is_local:
-        return
-    host = address.mdp.removeprefix("tcp://").rpartition(":")[0].strip("[]")
-    if host == "localhost":
-        return
-    if not _is_loopback(host):
+    if not is_closed(address):
         raise ConfigError(
-            f"listen address {address}: plain TCP is allowed on loopback only (tcp://127.0.0.1:PORT), because"
-            " whoever reaches it may switch every device"
+            f"broker address {address}: plain TCP is allowed on loopback only (tcp://127.0.0.1:PORT), because"
+            f" whoever reaches it may switch every device; for peers with keys say listen = {address}"
         )
+
+
+def is_closed(address: BrokerAddress) -> bool:
+    """Whether an address can be reached from this machine only."""
+    host = address.mdp.removeprefix("tcp://").rpartition(":")[0].strip("[]")
+    return address.is_local or host == "localhost" or _is_loopback(host)
 
 
 def refuse_open_descriptor(name: str, fd: int) -> None:

@@ -25,7 +25,7 @@ from raspy.common.offences import Offences
 from raspy.common.statistics import SNMP, SNMPCounter, Statistics
 from raspy.common.stop import StopEvent
 from raspy.servers.broker.keyvalue import MAX_KEY, KvMap, Refused, Update
-from raspy.servers.broker.listeners import Listeners, prepare
+from raspy.servers.broker.listeners import Listeners
 from raspy.servers.broker.stale import StaleSweep
 
 # Updates that are kept and published together; none waits for others to come.
@@ -115,6 +115,7 @@ class Proxy(threading.Thread):
         self._n_keys = keep(SNMP("keyvalue.keys", "keys in the tree"))
         self._n_bytes = keep(SNMP("keyvalue.bytes", "bytes of keys and values"))
         self._n_overflows = keep(SNMPCounter("keyvalue.overflows", "times a subscriber's queue ran full"))
+        self._refuses: Callable[[bytes], str] | None = None
         self._lossy = False
         self._tell_at = 0.0
         self.offences = Offences(
@@ -139,14 +140,17 @@ class Proxy(threading.Thread):
         self._publisher.sndhwm = self.settings.subscriber_queue
         self._publisher.setsockopt(zmq.XPUB_NODROP, 1)
         self._collector.rcvhwm = COLLECTOR_HWM
-        self._receive = frames.receiver(self._collector)
         for socket, part, limit in (
             (self._snapshot, "snapshot", MAX_KEY),
             (self._publisher, "publisher", MAX_KEY),
             (self._collector, "collector", self.settings.max_value_bytes),
         ):
-            prepare(socket, limit)
-            self._listeners.bind(socket, part)
+            self._listeners.bind(socket, part, limit)
+        if self._listeners.gate is None:
+            self._receive = frames.receiver(self._collector)
+        else:
+            self._receive = senders = self._listeners.gate.senders(self._collector)
+            self._refuses = senders.refuses_key
 
     def run(self) -> None:
         """Run the proxy until ``shutdown``."""
@@ -191,6 +195,7 @@ class Proxy(threading.Thread):
         receive, again = self._receive, zmq.Again
         take, limit = self.kvmap.take, self.settings.max_value_bytes
         batch: list[Update] = []
+        refuses = self._refuses
         taken = 0
         while taken < BATCH:
             try:
@@ -203,11 +208,13 @@ class Proxy(threading.Thread):
                 continue
             key, _, body = message
             try:
+                if refuses is not None and (reason := refuses(key)):
+                    raise Refused(reason)
                 if len(body) > limit:
                     raise Refused(f"it has more than {limit} bytes (max_value_bytes)")
                 batch.append((key, take(key, body), body))
-            except Refused as reason:
-                self.offences.note(b"", f"refused the update of {key[:64]!r}: {reason}")
+            except Refused as refusal:
+                self.offences.note(b"", f"refused the update of {key[:64]!r}: {refusal}")
         self.publish(batch)
         return taken
 

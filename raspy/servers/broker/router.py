@@ -34,6 +34,7 @@ from raspy.common.server import Server
 from raspy.common.statistics import SNMP, SNMPCounter
 from raspy.servers.broker import mmi
 from raspy.servers.broker.activation import Activation
+from raspy.servers.broker.gate import Gate, Senders
 from raspy.servers.broker.services import Service, Waiting, Worker
 
 MAX_CREDIT = 1000
@@ -56,6 +57,7 @@ class Router(Server):
         workers: who offers it, by routing id.
         waiting_bytes: what all waiting requests take.
         socket: the ROUTER between them, once it is bound.
+        gate: who lets in remote peers, if it is bound to TCP.
     """
 
     INTERNAL_SERVICE_PREFIX = b"mmi."
@@ -73,6 +75,8 @@ class Router(Server):
         self.purge_at = 0.0
         self.waiting_bytes = 0
         self.socket: zmq.Socket[bytes] | None = None
+        self.gate: Gate | None = None
+        self._senders: Senders | None = None
         self.activation = Activation(hostname, self.broker.folder, service)
         self._own_prefix = f"{self.get_instance_id()}.".encode()
         count = self.add_statistic
@@ -93,7 +97,8 @@ class Router(Server):
     def route(self) -> None:
         """Main broker work happens here: take messages in, send them where they belong."""
         assert self.socket is not None
-        receive = frames.listener(self.socket, 2)
+        self._senders = None if self.gate is None else self.gate.senders(self.socket)
+        receive = frames.listener(self.socket, 2, self._senders)
         clock = time.monotonic
         limit = self.settings.max_message_bytes
         max_frames = limit // FRAME_BYTES
@@ -297,6 +302,8 @@ class Router(Server):
             reason = f"READY without a service's name of printable text and at most {MAX_NAME} bytes"
         elif name.startswith((self.INTERNAL_SERVICE_PREFIX, self._own_prefix)):
             reason = f"READY for {name.decode()!r}, which is the broker's own"
+        elif self._senders is not None and (denied := self._senders.refuses(name)):
+            reason = f"READY for {name.decode()!r} refused: {denied}"
         elif len(self.workers) >= self.settings.max_workers:
             reason = f"READY refused: {len(self.workers)} workers are registered already (max_workers)"
         elif name not in self.services and (full := self._why_not(name, self._room_for_workers())):

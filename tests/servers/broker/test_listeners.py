@@ -104,10 +104,10 @@ def test_loopback_is_not(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "setting", ["listen=tcp://0.0.0.0:5514", "listen=udp://x", "listen=tcp://127.0.0.1:99999"]
+    "setting", ["broker=tcp://0.0.0.0:5514", "listen=udp://x", "listen=tcp://127.0.0.1:99999"]
 )
 def test_a_wrong_address_in_the_configuration(processes: Processes, setting: str) -> None:
-    broker = processes.start(BROKER, "--broker", f"ipc://{processes.home}", "--set", setting)
+    broker = processes.start(BROKER, "--set", setting)
     assert broker.wait() == 78
     assert len(broker.output.splitlines()) == 1
     assert "tcp://" in broker.output
