@@ -8,6 +8,7 @@ first visit, and it may end when nobody has looked for long (``idle_exit_s``).
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import socket
 import stat
@@ -57,6 +58,8 @@ class Web(Server):
     def setup(self) -> None:
         """Make the application, and listen."""
         super().setup()
+        # A page that waits for a thread for a moment is nothing to tell.
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         folder = self.data_dir or Path(".raspy/web")
         folder.mkdir(parents=True, exist_ok=True)
         app = create_app(self._config(folder))
@@ -147,7 +150,7 @@ class Web(Server):
         windows = self._n_streams.value
         following = f", {windows} window{'s' if windows != 1 else ''} following" if windows else ""
         away = "" if self._bus is None or self._bus.values.present else "; the broker is away"
-        return f"{self.url}{following}{away}"
+        return f"{self.url} is the dashboard{following}{away}"
 
 
 def _create_server(host: str, port: int, family: socket.AddressFamily) -> socket.socket:

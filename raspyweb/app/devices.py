@@ -84,8 +84,16 @@ class Device:
         return self.key(command).removeprefix(SUBTREE) if known and self.json.get("log", True) else ""
 
     def shown(self) -> list[str]:
-        """The commands whose values are shown, the main one first."""
-        return sorted(self.values, key=lambda command: (command != self.main, command))
+        """The commands whose values are shown, the main one first, then as they are declared."""
+        declared = [self.main, *self.commands]
+        known = {command: place for place, command in reversed(list(enumerate(declared)))}
+        return sorted(self.values, key=lambda command: (known.get(command, len(declared)), command))
+
+    def sendable(self) -> dict[str, Mapping[str, Any]]:
+        """The commands that can be sent, the main one first; not those that configure it."""
+        found = [name for name, one in self.commands.items() if not one.get("readonly")]
+        ordered = sorted(found, key=lambda name: name != self.main)
+        return {name: self.commands[name] for name in ordered if name not in CONFIGURING}
 
     @property
     def tile(self) -> str:
@@ -218,4 +226,6 @@ def forms(
         value = one["default"] if given is None else section.get(one["name"], one["default"])
         if one["type"] == "json":
             value = json.dumps(value, ensure_ascii=False)
+        elif isinstance(value, float) and value.is_integer():
+            value = int(value)
         yield {**one, "value": "" if value is None else value}

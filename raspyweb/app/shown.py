@@ -51,13 +51,14 @@ def script_texts() -> dict[str, str]:
 
 
 def number(given: float) -> str:
-    """A number with four significant digits, and never fewer before the point."""
+    """A number with at most four significant digits, but all of those before the point."""
     if not math.isfinite(given):
         return "–"
     if isinstance(given, int) or given == int(given):
         return str(int(given))
     magnitude = math.floor(math.log10(abs(given)))
-    return f"{given:.{max(0, min(6, DIGITS - 1 - magnitude))}f}"
+    text = f"{given:.{max(0, min(6, DIGITS - 1 - magnitude))}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def value(body: Mapping[str, Any] | None) -> str:

@@ -12,7 +12,7 @@ PERIODS_S = {"day": 86400, "week": 7 * 86400, "month": 31 * 86400, "year": 366 *
 
 SPARK_S = 6 * 3600
 SPARK_POINTS = 60
-"""What a tile's small line shows: so many seconds, in so many points."""
+"""What a tile's small line shows: at most so many seconds, in at most so many points."""
 
 FETCH_S = 4.0
 
@@ -37,18 +37,21 @@ def fetch(bus: Bus, series: str, start: int, end: int) -> dict[str, Any]:
 
 
 def spark(bus: Bus, series: str) -> list[float | None]:
-    """The small line of a tile: the means of equal time spans, the last one up to now; None where unknown.
+    """The small line of a tile: means over equal spans, from the first value in the range up to now.
+
+    Returns:
+        The means; None where nothing is known.
 
     Raises: as `fetch`.
     """
-    now = time.time()
-    chart = fetch(bus, series, -SPARK_S, int(now))
-    sums = [0.0] * SPARK_POINTS
-    counts = [0] * SPARK_POINTS
-    for line in chart["series"][:1]:
-        for moment, value in zip(line["time"], line["average"], strict=True):
-            place = int((moment - now + SPARK_S) * SPARK_POINTS / SPARK_S)
-            if value is not None and 0 <= place < SPARK_POINTS:
-                sums[place] += value
-                counts[place] += 1
-    return [round(sums[n] / counts[n], 6) if counts[n] else None for n in range(SPARK_POINTS)]
+    chart = fetch(bus, series, -SPARK_S, int(time.time()))
+    values: list[float | None] = chart["series"][0]["average"] if chart["series"] else []
+    first = next((place for place, value in enumerate(values) if value is not None), len(values))
+    values = values[first:]
+    together = -(-len(values) // SPARK_POINTS) or 1
+    return [_mean(values[start : start + together]) for start in range(0, len(values), together)]
+
+
+def _mean(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return round(sum(known) / len(known), 6) if known else None

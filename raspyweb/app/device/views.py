@@ -47,7 +47,7 @@ def show(server: str, name: str) -> str:
     return render_template(
         "device/show.html", device=device, fields=fields, lines=lines, why=why, events=_events(device),
         graphs=[command for command in device.shown() if device.series(command)],
-        commands={key: one for key, one in device.commands.items() if key not in devices.CONFIGURING},
+        commands=device.sendable(),
         periods=history.PERIODS_S, now=time.time(),
     )  # fmt: skip
 

@@ -65,7 +65,7 @@ function timeTicks(start, end, width) {
 
 function moment(at, whole) {
   const wide = chart.end - chart.start;
-  const clock = { hour: "2-digit", minute: "2-digit" }, day = { day: "numeric", month: "short" };
+  const clock = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }, day = { day: "numeric", month: "short" };
   const form = whole ? { ...day, ...clock } : wide <= 2 * 86400 ? clock : wide <= 200 * 86400 ? day : { month: "short", year: "2-digit" };
   return new Date(at * 1000).toLocaleString(document.documentElement.lang, form);
 }

@@ -5,15 +5,17 @@
 export function poll(url, take, pauseMs) {
   let timer = 0;
   const ask = async () => {
+    let answer = null;
     try {
       const reply = await fetch(url(), { headers: { Accept: "application/json" } });
-      const answer = await reply.json();
-      if (reply.ok) take(answer);
+      answer = await reply.json();
       lost(!reply.ok, answer.error);
+      if (!reply.ok) answer = null;
     } catch {
       lost(true, "");
     }
     if (!document.hidden) timer = setTimeout(ask, pauseMs);
+    if (answer !== null) take(answer);
   };
   document.addEventListener("visibilitychange", () => {
     clearTimeout(timer);

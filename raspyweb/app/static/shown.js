@@ -8,12 +8,13 @@ export function text(english, values = {}) {
   return (texts[english] ?? english).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 }
 
-/** A number with four significant digits, and never fewer before the point. */
+/** A number with at most four significant digits, but all of those before the point. */
 export function number(given) {
   if (!Number.isFinite(given)) return "–";
   if (Number.isInteger(given)) return String(given);
   const magnitude = Math.floor(Math.log10(Math.abs(given)));
-  return given.toFixed(Math.max(0, Math.min(6, 3 - magnitude)));
+  const words = given.toFixed(Math.max(0, Math.min(6, 3 - magnitude)));
+  return words.includes(".") ? words.replace(/\.?0+$/, "") : words;
 }
 
 /** A value of the key/value map, without its unit. */
