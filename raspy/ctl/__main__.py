@@ -31,13 +31,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         status = _run(list(sys.argv[1:] if argv is None else argv), session)
         sys.stdout.flush()
-        return status
     except BrokenPipeError:
-        # Nobody reads any more ("raspyctl watch | head"); and nothing may be said of it at the end either.
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
-        return errors.NO_READER
+        status = errors.NO_READER
     finally:
         session.close()
+    if status == errors.NO_READER:
+        # Nor may the interpreter's last flush say something.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
+    return status
 
 
 def _run(argv: list[str], session: Session) -> int:
@@ -56,9 +57,12 @@ def _run(argv: list[str], session: Session) -> int:
         return _say(error.format_message(), errors.ERROR)
     except errors.CtlError as error:
         return _say(str(error), error.status)
-    except (click.Abort, KeyboardInterrupt):
+    except errors.Interrupted as end:
         # The shell's prompt does not begin in the line of ^C.
-        sys.stderr.write("\n" if sys.stderr.isatty() else "")
+        if end.status == errors.INTERRUPTED and sys.stderr.isatty():
+            sys.stderr.write("\n")
+        return end.status
+    except click.Abort:
         return errors.INTERRUPTED
 
 

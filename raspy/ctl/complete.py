@@ -7,7 +7,6 @@ what is said would stand in the middle of the line that is being written.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
@@ -23,8 +22,30 @@ BOUND_S = 0.5
 T = TypeVar("T")
 
 
+# click's own lets bash read the answer word by word, which a name with a space in it does not survive.
+_BASH = """\
+%(complete_func)s() {
+    local response type value
+    response=$(IFS=$'\\n' COMP_WORDS="$(IFS=$'\\n'; echo "${COMP_WORDS[*]}")" COMP_CWORD=$COMP_CWORD \\
+        %(complete_var)s=bash_complete "$1")
+    COMPREPLY=()
+    while IFS=, read -r type value; do
+        case $type in
+            dir) compopt -o dirnames ;;
+            file) compopt -o default ;;
+            plain) COMPREPLY+=("$value") ;;
+        esac
+    done <<< "$response"
+}
+
+complete -o nosort -F %(complete_func)s %(prog_name)s
+"""
+
+
 class _Bash(BashComplete):
-    """Bash puts in what it is given as it is: a name with a space in it must come escaped."""
+    """Bash puts in what it is given as it is: a space in a name must come escaped."""
+
+    source_template = _BASH
 
     def format_completion(self, item: CompletionItem) -> str:
         return f"{item.type},{item.value.replace(' ', chr(92) + ' ')}"
@@ -94,14 +115,10 @@ def fitting(incomplete: str, there: list[str]) -> list[str]:
 
 
 def known_hosts(incomplete: str) -> list[str]:
-    """Machines that ssh knows by name: those are the likely ones for ``--host``."""
-    found = set()
+    """Machines whose key is known."""
+    from raspy.ctl.remote import names
+
     try:
-        with open(os.path.expanduser("~/.ssh/known_hosts"), encoding="utf-8", errors="replace") as file:
-            for line in file:
-                for name in line.partition(" ")[0].split(","):
-                    if name and not name.startswith(("|", "[", "#", "@")):
-                        found.add(name)
-    except OSError:
-        pass
-    return sorted(name for name in found if name.startswith(incomplete))
+        return sorted(name for name in names() if name.startswith(incomplete))
+    except CtlError:
+        return []

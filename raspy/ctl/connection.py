@@ -19,6 +19,7 @@ from raspy.common.address import BrokerAddress
 from raspy.common.daemon import user_state_folder
 from raspy.common.kvcliapi import SNAPSHOT_S, KvSubscriberClient
 from raspy.common.mdcliapi import MajorDomoClient
+from raspy.ctl import remote
 from raspy.ctl.errors import CtlError, NoBroker, NotFound, WrongUse
 
 ENVIRONMENT = "RASPY_BROKER"
@@ -43,20 +44,24 @@ class Target(NamedTuple):
     start: str
 
 
-def resolve(broker: str | None, host: str | None) -> Target:
+def resolve(broker: str | None, host: str | None, host_key: str | None = None) -> Target:
     """Find the broker that is meant.
 
     Args:
         broker: what ``--broker`` says.
         host: what ``--host`` says, ``NAME`` or ``NAME:PORT``.
+        host_key: what ``--host-key`` says.
 
     Raises:
         WrongUse: both, or no address.
+        NoBroker: the keys to that host are not there.
     """
     if broker and host:
         raise WrongUse("--broker and --host are two ways to say the same; give one of them")
+    if host_key and not host:
+        raise WrongUse("--host-key is the key of the machine that --host names; give that too")
     if host:
-        return Target(_parse(f"tcp://{host}"), f"{START_SERVICE} on {host}")
+        return Target(remote.address(host, host_key or ""), f"{START_SERVICE} on {host}")
     given = broker or os.environ.get(ENVIRONMENT, "")
     if given:
         address = _parse(given)
@@ -204,6 +209,9 @@ class Bus:
         return [frame.decode(errors="replace") for frame in self.call(service, *frames)]
 
     def _no_answer(self, service: str) -> CtlError:
+        if self._client.refusal:
+            refusal, here = self._client.refusal, config.default_hostname()
+            return NoBroker(remote.why_refused(self.target.address, refusal, here))
         knock(self.target)
         probe = self._connect(ALIVE_S)
         try:

@@ -18,7 +18,7 @@ from typing import Any
 import click
 
 import raspy
-from raspy.ctl.errors import nearest
+from raspy.ctl.errors import INTERRUPTED, NO_READER, Interrupted, nearest
 from raspy.ctl.session import Session
 
 FOLDER = os.path.join(os.path.dirname(__file__), "verbs")
@@ -49,7 +49,9 @@ def common_options() -> list[click.Parameter]:
         option(["--broker"], metavar="URL", expose_value=False, callback=_keep,
                help="The broker: ipc://FOLDER or tcp://HOST:PORT.  [env: RASPY_BROKER]"),
         option(["--host"], metavar="NAME", expose_value=False, callback=_keep, shell_complete=_hosts,
-               help="A remote machine, NAME or NAME:PORT, with the key that it authorized."),
+               help="Another machine, NAME or NAME:PORT, that has authorized your key (raspyctl key)."),
+        option(["--host-key"], metavar="KEY", expose_value=False, callback=_keep,
+               help="The public key of that machine; it is kept, so once is enough."),
         option(["--timeout", "timeout_s"], metavar="SECONDS", type=click.FloatRange(0.1, 3600),
                expose_value=False, callback=_keep, help="How long to wait for an answer.  [default: 5]"),
     ]  # fmt: skip
@@ -154,6 +156,15 @@ class Verbs(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         _check_word(self, ctx, args[0], "verb")
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb. click would print an empty line at Ctrl-C, and end with 1 when nobody reads."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Interrupted(INTERRUPTED) from None
+        except BrokenPipeError:
+            raise Interrupted(NO_READER) from None
 
 
 def _check_word(group: click.Group, ctx: click.Context, word: str, what: str) -> None:

@@ -28,6 +28,7 @@ class Session:
         as_json: print JSON.
         broker: the broker's URL, as given with ``--broker``.
         host: the remote machine, as given with ``--host``.
+        host_key: its broker's public key, as given with ``--host-key``.
         timeout_s: how long a request may take, in seconds.
     """
 
@@ -35,6 +36,7 @@ class Session:
         self.as_json = False
         self.broker: str | None = None
         self.host: str | None = None
+        self.host_key: str | None = None
         self.timeout_s = TIMEOUT_S
         self._bus: Bus | None = None
 
@@ -48,7 +50,7 @@ class Session:
         if self._bus is None:
             from raspy.ctl.connection import Bus, resolve
 
-            self._bus = Bus(resolve(self.broker, self.host), self.timeout_s)
+            self._bus = Bus(resolve(self.broker, self.host, self.host_key), self.timeout_s)
         return self._bus
 
     def close(self) -> None:

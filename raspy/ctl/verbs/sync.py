@@ -172,7 +172,9 @@ def _watch(session: Session, place: Place, before: list[dict[str, Any]]) -> dict
             runs: list[dict[str, Any]] = found["runs"]
             over = runs and runs[0]["started"] != known and runs[0]["outcome"] != "running"
             percent = 100 if over and runs[0]["outcome"] == "done" else int(found.get("percent") or 0)
-            bar.update(percent - bar.pos, None if over else found)
+            bar.update(percent - bar.pos)
+            bar.current_item = None if over else found
+            bar.render_progress()
             if over and found["state"] not in UNDERWAY:
                 return runs[0]
             time.sleep(LOOK_S)
