@@ -22,6 +22,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.graphviz",
     "sphinx.ext.napoleon",
+    "furo_of_debian",
     "raspy_reference",
 ]
 exclude_patterns = ["_build", "_ext"]
@@ -37,7 +38,7 @@ suppress_warnings = ["myst.header"]
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
-autodoc_class_signature = "separated"
+autodoc_class_signature = "mixed"
 napoleon_numpy_docstring = False
 
 html_theme = "furo"

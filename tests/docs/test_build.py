@@ -59,6 +59,14 @@ def test_nothing_comes_from_another_site(built: Path) -> None:
         ), style
 
 
+def test_the_theme_works_from_the_disk(built: Path) -> None:
+    static = built / "html" / "_static"
+    assert "import " not in (static / "scripts" / "furo.js").read_text(encoding="utf-8")
+    style = (static / "styles" / "furo.css").read_text(encoding="utf-8")
+    assert "/javascript/" not in style
+    assert re.search(r"prefers-color-scheme: dark\) \{ body\[data-theme=\"auto\"\] \{\s+--color", style)
+
+
 def test_what_is_generated_is_there(built: Path) -> None:
     text = re.sub(r"<[^>]+>", "", (built / "html" / "protocols.html").read_text(encoding="utf-8"))
     assert "exec DEVICE COMMAND" in text and "sync_ntp_to_rtc" in text
