@@ -122,7 +122,10 @@ def make(path: Path) -> Pair:
         FileExistsError: there is a file already.
         OSError: it can't be written.
     """
-    public, secret = (half.decode() for half in zmq.curve_keypair())
+    public = "-"
+    while public.startswith("-"):
+        # On a command line it would be taken for an option.
+        public, secret = (half.decode() for half in zmq.curve_keypair())
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     # Written aside and linked into place: there is no moment at which half a key can be read.
     fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")

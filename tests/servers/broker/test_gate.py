@@ -30,7 +30,7 @@ from raspy.servers.broker.keyring import Keyring
 from raspy.servers.broker.listeners import by_part
 from tests.conftest import Processes, tcp_base, wait_for
 from tests.support import activated
-from tests.support.curved import CurvedBroker, curve_options, json_of, pair
+from tests.support.curved import CurvedBroker, Recorder, curve_options, json_of, pair, receive
 from tests.support.peers import Peers, put
 
 QUIET_MS = 300
@@ -170,49 +170,6 @@ def test_a_wrong_server_key_gets_nothing(curved: CurvedBroker, desktop: Pair) ->
     with Peers(curved.url) as local, curved.peers(desktop, pair().public) as remote:
         nothing(remote, local)
     assert "was refused: no CURVE, or not with the key of this broker" in curved.strangers()[0]
-
-
-class Recorder(threading.Thread):
-    """A man in the middle: passes one connection on and keeps what the client says."""
-
-    def __init__(self, port: int):
-        super().__init__()
-        self.listening = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listening.getsockname()[1]
-        self.said = b""
-        self._to = port
-
-    def run(self) -> None:
-        here, _ = self.listening.accept()
-        there = socket.create_connection(("127.0.0.1", self._to))
-        back = threading.Thread(target=self._pass, args=(there, here, False))
-        back.start()
-        self._pass(here, there, True)
-        back.join()
-        here.close()
-        there.close()
-        self.listening.close()
-
-    def _pass(self, source: socket.socket, sink: socket.socket, keep: bool) -> None:
-        try:
-            while data := source.recv(65536):
-                self.said += data if keep else b""
-                sink.sendall(data)
-            sink.shutdown(socket.SHUT_WR)
-        except OSError:
-            # The other one has closed it.
-            pass
-
-
-def receive(connection: socket.socket, size: int) -> bytes:
-    """So many bytes, or those that come until the other side ends it."""
-    data = b""
-    try:
-        while len(data) < size and (more := connection.recv(size - len(data))):
-            data += more
-    except ConnectionResetError:
-        pass
-    return data
 
 
 def test_a_replayed_handshake_gets_nothing(curved: CurvedBroker, desktop: Pair) -> None:
