@@ -114,6 +114,9 @@ def check_csrf() -> None:
     if current_user() is not None and g.get("by_token"):
         # No other site can make a browser send a token that it does not know.
         return
+    if current_user() is None and wants_json():
+        # A program without a token: the view says that it needs one.
+        return
     expected = session.get(current_app.config["CSRF_SESSION_KEY"])
     given: str = request.headers.get("X-CSRF-Token") or request.form.get("csrf_token") or ""
     if not isinstance(expected, str) or not hmac.compare_digest(expected.encode(), given.encode()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,12 @@ class Bus:
         config = folder / "bus.conf"
         config.write_text(BUS_CONFIG.format(socket=folder / "bus"))
         self._start("dbus-daemon", f"--config-file={config}", "--nofork", "--nopidfile")
-        wait_for((folder / "bus").exists, what="the bus")
+        wait_for(self._listens, 30, "the bus")
+
+    def _listens(self) -> bool:
+        """Whether it can be connected to: its socket is there a little before."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(f"{self.folder}/bus") == 0
 
     def _start(self, *command: str) -> None:
         env = {**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": self.address}
@@ -72,12 +78,12 @@ class Bus:
     def close(self) -> None:
         for child in reversed(self._children):
             child.send_signal(signal.SIGTERM)
-            child.wait(10)
+            child.wait(30)
 
     def manager(self, *units: str) -> None:
         """Play systemd with these units; they run, but for those with `failed` in their name."""
         self.play("--system", NAME, PATH, f"{NAME}.Manager")
-        wait_for(lambda: self._method("StartUnit", "ss", "o", JOB), what="the manager")
+        wait_for(lambda: self._method("StartUnit", "ss", "o", JOB), 30, "the manager")
         self._method("RestartUnit", "ss", "o", JOB)
         self._method("LoadUnit", "s", "o", LOAD)
         listed = ", ".join(
@@ -113,8 +119,8 @@ class Bus:
             "StatusText": ("s", "" if failed else "3 services <here>"),
             "Result": ("s", "watchdog" if failed else "success"),
             "MainPID": ("u", 0 if failed else 4711),
-            "MemoryCurrent": ("t", 2**64 - 1 if failed else 12_345_678),
-            "CPUUsageNSec": ("t", 2**64 - 1 if failed else 2_500_000_000),
+            "MemoryCurrent": ("t", 2**64 - 1 if failed else 12_582_912),
+            "CPUUsageNSec": ("t", 2**64 - 1 if failed else 3_000_000_000),
             "NRestarts": ("u", 5 if failed else 0),
             "WatchdogUSec": ("t", 15_000_000),
             "WatchdogTimestamp": ("t", 0 if failed else 1_769_000_100_000_000),

@@ -18,6 +18,9 @@ from flask import abort, request
 TEXT_MAX = 256
 """The longest text that a parameter may be, if it does not say more, in characters."""
 
+BODY_MAX = 256 << 10
+"""The largest body, in bytes."""
+
 Schema = Mapping[str, Any]
 
 
@@ -157,6 +160,8 @@ class Route:
 
     def _body(self) -> dict[str, Any]:
         wanted = self.of("body")
+        if (request.content_length or 0) > BODY_MAX:
+            abort(413, f"the body may have at most {BODY_MAX} bytes")
         text = request.get_data()
         if not wanted:
             if text:

@@ -48,9 +48,10 @@ def list_logs() -> dict[str, Any]:
     return {"logs": [frame.decode(errors="replace") for frame in bus().call(_logger("log"), "list_keys")]}
 
 
-def read_log(name: str, start: int = 0, end: int = -1, limit: int = 20) -> dict[str, Any]:
+def read_log(name: str, start: int = 0, end: int | None = None, limit: int = 20) -> dict[str, Any]:
     """Lines of a text log."""
-    return {"lines": bus().json(_logger("log"), "readlines", name, str(start), str(end), str(limit))}
+    last = "" if end is None else str(end)
+    return {"lines": bus().json(_logger("log"), "readlines", name, str(start), last, str(limit))}
 
 
 def _logger(suffix: str) -> str:

@@ -111,7 +111,7 @@ def _moment(cursor: str) -> float:
 
 def _read_log(service: str, key: str, query: Query) -> list[Line]:
     start = "0" if query.since is None else str(int(query.since))
-    end = "-1" if query.until is None else str(int(query.until) + 1)
+    end = "" if query.until is None else str(int(query.until) + 1)
     try:
         found = bus().json(service, "readlines", key, start, end, str(LINES_MAX))
     except Refused:
