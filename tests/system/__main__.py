@@ -15,20 +15,40 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.system.checks import install, units
-from tests.system.installed import INSIDE, Raspy
+from tests.system.checks import (
+    activation,
+    control,
+    install,
+    journal,
+    memory,
+    reboot,
+    removal,
+    scenario,
+    supervision,
+    units,
+    upgrade,
+)
+from tests.system.installed import INSIDE, REPOSITORY, Raspy
 from tests.system.machine import Machine
 from tests.system.report import Report, table
 
 ROOT = Path(__file__).parents[2]
 SUITES = ("bookworm", "trixie")
-PACKAGES = "/srv/packages"
 # Enough for what a run writes; it is taken from memory only as it is used.
 SPACE = "size=4g"
 
 CHECKS: tuple[tuple[str, Callable[[Raspy, Report], None]], ...] = (
     ("install", install.check),
     ("units", units.check),
+    ("supervision", supervision.check),
+    ("activation", activation.check),
+    ("journal", journal.check),
+    ("scenario", scenario.check),
+    ("stop, start, restart", control.check),
+    ("upgrade", upgrade.check),
+    ("reboot", reboot.check),
+    ("memory", memory.check),
+    ("removal", removal.check),
 )
 
 
@@ -37,7 +57,7 @@ def examine(suite: str, work: Path, report: Report) -> None:
     root = subprocess.run(
         [ROOT / "tools" / "debian-root", suite, "boot"], check=True, text=True, stdout=subprocess.PIPE
     ).stdout.split()[-1]
-    binds = {INSIDE: ROOT / "tests" / "system" / "inside", PACKAGES: ROOT / "dist" / suite}
+    binds = {INSIDE: ROOT / "tests" / "system" / "inside", REPOSITORY: ROOT / "dist" / "repo"}
     try:
         with report.part("boot"), Machine(suite, Path(root), work, binds) as machine:
             raspy = Raspy(machine)
@@ -45,6 +65,8 @@ def examine(suite: str, work: Path, report: Report) -> None:
             for name, check in CHECKS:
                 with report.part(name):
                     check(raspy, report)
+                if name == "install" and not all(row.met for row in report.rows):
+                    break
             if not all(row.met for row in report.rows):
                 report.say("the last warnings:\n" + "\n".join(machine.journal("-p", "warning", "-n", "80")))
     except BaseException:

@@ -13,8 +13,13 @@ from tests.system.machine import Machine
 INSIDE = "/srv/system"
 """Where the container sees tests/system/inside."""
 
+REPOSITORY = "/srv/repo"
+"""Where it sees the apt repository that 'make repo' made."""
+
+PACKAGES = ("raspy", "python3-raspy", "raspyweb")
+
 # The daemons that run all the time, and those that wait on their sockets.
-RESIDENT = ("broker", "titanic", "core", "host", "logger")
+RESIDENT = ("broker", "titanic", "core", "host", "logger", "web")
 WAITING = ("fake", "onewire", "sync")
 
 READY_S = 60.0
@@ -58,6 +63,10 @@ class Raspy:
         said = self.machine.says("systemctl", "show", f"--property={','.join(properties)}", unit)
         return dict(line.partition("=")[::2] for line in said.splitlines())
 
+    def state(self, unit: str) -> str:
+        """Whether a unit is active, inactive, failed, or on its way there."""
+        return self.show(unit, "ActiveState")["ActiveState"]
+
     def pid(self, name: str) -> int:
         """The main process of a daemon; 0 if it does not run."""
         return int(self.show(f"raspy-{name}.service", "MainPID")["MainPID"])
@@ -75,8 +84,16 @@ class Raspy:
         return time.monotonic() - started
 
     def answers(self, *names: str) -> list[str]:
-        """Those of the daemons that answer on the bus."""
-        return [name for name in names if self.ask(f"HOST.{name}.mmi", "status")[-1:] == ["200"]]
+        """Those of the daemons that answer, on the bus or, the dashboard, a browser."""
+        return [name for name in names if (self.page() if name == "web" else self._asked(name))]
+
+    def _asked(self, name: str) -> bool:
+        return self.ask(f"HOST.{name}.mmi", "status")[-1:] == ["200"]
+
+    def page(self, path: str = "/") -> str:
+        """Address, status and title of the page that a browser ends at; empty without an answer."""
+        done = self.machine.run("/usr/bin/python3", f"{INSIDE}/page.py", path, check=False)
+        return done.stdout.strip()
 
     def forget_failures(self) -> None:
         """Let every unit be started afresh, as if it had never been started before."""

@@ -144,6 +144,12 @@ class Machine:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         return int(children[0]) if children else None
 
+    def entered(self) -> bool:
+        """Whether a command can be run in it: some moments after its start."""
+        if self._leader() is None:
+            return False
+        return self.run("systemctl", "is-system-running", check=False).stdout.strip() not in ("", "offline")
+
     def wait_booted(self) -> None:
         """Wait until systemd has started everything."""
 
@@ -204,6 +210,11 @@ class Machine:
             stderr=subprocess.STDOUT,
         )
 
+    @property
+    def hostname(self) -> str:
+        """The machine's own name, which is its name on the bus."""
+        return self.says("hostname")
+
     def says(self, *command: str) -> str:
         """What a command prints, without the last line's end."""
         return self.run(*command).stdout.strip()
@@ -233,4 +244,5 @@ class Machine:
 
     def kill(self, name: str, number: signal.Signals) -> None:
         """Send a signal to the main process of a unit."""
-        self.run("systemctl", "kill", f"--signal={number.name}", "--kill-whom=main", name)
+        # It may have ended by itself meanwhile.
+        self.run("systemctl", "kill", f"--signal={number.name}", "--kill-whom=main", name, check=False)

@@ -14,6 +14,8 @@ WATCHDOG_S = 15
 ROOT = ("clock@",)
 DYNAMIC = ("scenario@",)
 # They end by themselves, or speak no sd_notify.
+# Off until somebody switches them on.
+OFF = ("raspy-broker-tcp.socket",)
 UNWATCHED = ("clock@", "failed@", "scenario@", "rrdcached")
 INSTANCES = {"clock@": "clock@systohc", "failed@": "failed@raspy-host", "scenario@": "scenario@1"}
 
@@ -63,7 +65,7 @@ def _service(raspy: Raspy, report: Report, name: str) -> None:
         "StartLimitBurst",
         "TriggeredBy",
     )
-    state = "active" if name in (*RESIDENT, "rrdcached", "web") else "inactive"
+    state = "active" if name in (*RESIDENT, "rrdcached") else "inactive"
     watched = name not in UNWATCHED
     user = "root" if name in ROOT else "dynamic" if name in DYNAMIC else "raspy"
     real = "dynamic" if shown["DynamicUser"] == "yes" else shown["User"]
@@ -90,7 +92,8 @@ def _socket(raspy: Raspy, report: Report, unit: str) -> None:
     shown = raspy.show(unit, "ActiveState", "SubState", "SocketMode", "SocketGroup", "Listen")
     group = shown.get("SocketGroup", "")
     inet = ":" in shown["Listen"].replace("/run", "", 1).split()[0]
-    asked = "active" if inet else "active 0660 raspy"
+    state = "inactive" if unit in OFF else "active"
+    asked = state if inet else f"{state} 0660 raspy"
     report.same(
         unit, asked, shown["ActiveState"] if inet else f"{shown['ActiveState']} {shown['SocketMode']} {group}"
     )

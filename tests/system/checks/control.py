@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`systemctl stop`, `start` and `restart` of all of RasPy, by pattern and by target."""
+
+from __future__ import annotations
+
+import time
+
+from tests.system.installed import RESIDENT, Raspy
+from tests.system.report import Report
+
+# Nothing may wake what was stopped; it is watched for so long, since nothing else shows that.
+HOLD_S = 4.0
+PATTERN = "raspy-*"
+TARGET = "raspy.target"
+
+
+def check(raspy: Raspy, report: Report) -> None:
+    """Stop, start and restart."""
+    raspy.forget_failures()
+    # With a daemon besides that a request has started.
+    raspy.machine.run("systemctl", "start", "raspy-fake.service")
+    raspy.wait_up("fake", *RESIDENT)
+    before = _active(raspy)
+    for what in (PATTERN, TARGET):
+        _restart(raspy, report, what)
+        _stop(raspy, report, what)
+        raspy.machine.run("systemctl", "start", TARGET)
+        raspy.machine.wait(lambda: _active(raspy) >= before - {"raspy-fake.service"}, "all to run again")
+        answering = raspy.answers(*RESIDENT)
+        report.same(f"then: systemctl start {TARGET}", f"{len(RESIDENT)} answer", f"{len(answering)} answer")
+        raspy.machine.run("systemctl", "start", "raspy-fake.service")
+        raspy.forget_failures()
+    raspy.machine.run("systemctl", "stop", "raspy-fake.service")
+
+
+def _active(raspy: Raspy) -> set[str]:
+    listed = raspy.machine.says(
+        "systemctl",
+        "list-units",
+        "--plain",
+        "--no-legend",
+        "--state=active,activating,deactivating,reloading",
+        PATTERN,
+    )
+    return {line.split()[0] for line in listed.splitlines()}
+
+
+def _stop(raspy: Raspy, report: Report, what: str) -> None:
+    raspy.machine.run("systemctl", "stop", what)
+    raspy.machine.wait(lambda: not _active(raspy), "everything to be stopped")
+    until = time.monotonic() + HOLD_S
+    woken: set[str] = set()
+    while time.monotonic() < until:
+        woken |= _active(raspy)
+    report.add(
+        f"systemctl stop '{what}'",
+        f"all down, for {HOLD_S:g} s",
+        f"up: {woken}" if woken else "all down",
+        not woken,
+    )
+
+
+def _restart(raspy: Raspy, report: Report, what: str) -> None:
+    names = ("fake", *RESIDENT)
+    before = {name: raspy.pid(name) for name in names}
+    raspy.machine.run("systemctl", "restart", what)
+    raspy.wait_up(*names)
+    new = [name for name in names if raspy.pid(name) != before[name]]
+    answering = raspy.answers(*names)
+    report.same(
+        f"systemctl restart '{what}'",
+        f"{len(names)} new, {len(names)} answer",
+        f"{len(new)} new, {len(answering)} answer",
+    )
