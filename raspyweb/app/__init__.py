@@ -86,6 +86,7 @@ def create_app(config: type[Config] | Config | Mapping[str, Any] = Config) -> Fl
         _=texts._, csrf_token=auth.csrf_token, current_user=auth.current_user, menu=MENU,
         language=texts.language, script_texts=shown.script_texts, version=raspy.__version__,
     )  # fmt: skip
+    app.json.sort_keys = False  # type: ignore[attr-defined]
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     for family in FAMILIES:
         app.register_blueprint(import_module(f"raspyweb.app.{family}").blueprint)
