@@ -72,7 +72,7 @@ function held(element) {
   if (!line || line.hidden || !line.dataset.until) return;
   const left = Number(line.dataset.until) - serverTime();
   line.hidden = left <= 0;
-  put(line, text("held by {who}, {span} left", { who: line.dataset.who ?? "web", span: duration(left) }));
+  put(line, text("held by {who}, {span} left", { who: line.dataset.who, span: duration(left) }));
 }
 
 function heldNow(element, state) {
