@@ -19,6 +19,9 @@ from tests.conftest import Child, Processes, RunningBroker, wait_for
 from tests.docs import pages
 from tests.support.processes import COVERAGE_SITE, ROOT
 
+# Daemons start one after the other, and each command of a page is a process.
+pytestmark = pytest.mark.timeout(300)
+
 LONGEST = 60
 """Lines that a worked example may have."""
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""docs/first-evening.md, typed as it stands there: from the installation to a backup that proves to be one."""
+"""docs/first-evening.md, typed as it stands there: from the installation to a backup that is put to use."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs in the container: ``visit.py PATH FIELD=VALUE...`` fills in the form that stands there, as a browser would.
+"""Runs in the container: ``visit.py PATH FIELD=VALUE...`` fills in the form that stands there, as a browser.
 
 It prints at which page that ends, and whether one is logged in then.
 """
