@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
@@ -118,17 +118,15 @@ def _crontab(pattern: crontab.Pattern) -> str:
     minute, hour, day, month, weekday = pattern.values
     days = _days(day, weekday, bool({"day", "day_of_week"} & pattern.starred))
     text = _("{days}, {times}", days=days, times=_times(minute, hour)) if days else _times(minute, hour)
-    if not days and hour is not None:
+    if not days and _single(minute, hour):
         text = _("every day {times}", times=text)
     if month is not None:
-        text = _("{when}, in {months}", when=text, months=_listed([_month(one) for one in month]))
+        text = _("{when}, in {months}", when=text, months=_listed(_spans(month, _month)))
     return text
 
 
 def _days(day: tuple[int, ...] | None, weekday: tuple[int, ...] | None, both: bool) -> str:
-    on_days = (
-        None if day is None else _("on day {days} of the month", days=_listed([str(one) for one in day]))
-    )
+    on_days = None if day is None else _("on day {days} of the month", days=_listed(_spans(day, str)))
     on_weekdays = None if weekday is None else _weekdays(weekday)
     if on_days and on_weekdays:
         # crontab(5): either of the two, unless one of them begins with a star.
@@ -153,18 +151,21 @@ def _weekdays(days: tuple[int, ...]) -> str:
     return _listed([names[one] for one in sorted(days, key=lambda one: one or WEEKDAYS)])
 
 
+def _single(minute: tuple[int, ...] | None, hour: tuple[int, ...] | None) -> bool:
+    """Whether its times of the day are few enough to be told one by one."""
+    return minute is not None and hour is not None and len(minute) * len(hour) <= TIMES_MAX
+
+
 def _times(minute: tuple[int, ...] | None, hour: tuple[int, ...] | None) -> str:
     if hour is None:
         return _minutes(minute)
-    if minute is not None and len(minute) * len(hour) <= TIMES_MAX:
+    if minute is not None and _single(minute, hour):
         times = [f"{one:02}:{other:02}" for one in hour for other in minute]
         return _("at {times}", times=_listed(times))
     step = _step(hour, HOURS)
     if step and minute is not None and len(minute) == 1:
         return _("every {count} hours, from {time} on", count=step, time=f"{hour[0]:02}:{minute[0]:02}")
-    return _(
-        "{minutes}, in the hours {hours}", minutes=_minutes(minute), hours=_listed([f"{one}" for one in hour])
-    )
+    return _("{minutes}, in the hours {hours}", minutes=_minutes(minute), hours=_listed(_spans(hour, str)))
 
 
 def _minutes(minute: tuple[int, ...] | None) -> str:
@@ -175,7 +176,7 @@ def _minutes(minute: tuple[int, ...] | None) -> str:
     step = _step(minute, MINUTES)
     if step and minute[0] == 0:
         return _("every {count} minutes", count=step)
-    return _("at minute {minutes} of the hour", minutes=_listed([str(one) for one in minute]))
+    return _("at minute {minutes} of the hour", minutes=_listed(_spans(minute, str)))
 
 
 def _step(values: Sequence[int], period: int) -> int:
@@ -185,6 +186,21 @@ def _step(values: Sequence[int], period: int) -> int:
         return 0
     (step,) = steps
     return step if step * len(values) == period else 0
+
+
+def _spans(values: Sequence[int], name: Callable[[int], str]) -> list[str]:
+    """The names of the values, three or more that follow each other as ``first to last``."""
+    found: list[str] = []
+    start = 0
+    for place in range(1, len(values) + 1):
+        if place < len(values) and values[place] == values[place - 1] + 1:
+            continue
+        if place - start < 3:
+            found += [name(value) for value in values[start:place]]
+        else:
+            found.append(_("{first} to {last}", first=name(values[start]), last=name(values[place - 1])))
+        start = place
+    return found
 
 
 def _month(number: int) -> str:

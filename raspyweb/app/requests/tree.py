@@ -4,11 +4,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
+from raspy.common import MDP
 from raspyweb.app.bus import Refused, bus
 
 SERVICE = re.compile(r"(?P<host>[^./]{1,100})\.(?P<server>[^./]{1,100})\.(?P<suffix>[^./]{1,100})")
+
+TELL_S = 10.0
+"""How long a server may take to start and to tell its actions, in seconds."""
 
 Actions = dict[str, dict[str, Any]]
 
@@ -81,20 +86,30 @@ def _awake(name: str, services: list[str], awake: set[str]) -> bool:
     return name.endswith(".broker") or any(service in awake for service in services)
 
 
-def actions(service: str) -> Actions:
+def there(service: str) -> bool:
+    """Whether a request for *service* finds somebody, be it a server that it has to start."""
+    return bus().send("mmi.service", [service]) == [MDP.T_OK]
+
+
+def actions(service: str, names: Collection[str]) -> Actions:
     """The actions of a service, by name; ``""`` for one that has only arguments.
 
     Asking a server for them starts it if it does not run.
+
+    Args:
+        service: its full name.
+        names: those of all services on the bus.
     """
     if service in PLAIN:
         return {"": PLAIN[service]}
     if service == STORE:
         return STORE_ACTIONS
     match = SERVICE.fullmatch(service)
-    if match is None:
+    teller = "" if match is None else f"{match['host']}.{match['server']}.mmi"
+    if match is None or teller not in names:
         return {}
     try:
-        listed = bus().json(f"{match['host']}.{match['server']}.mmi", "actions", timeout_s=10.0)
+        listed = bus().json(teller, "actions", timeout_s=TELL_S)
     except Refused:
         # A server of another make, which does not tell.
         return {}

@@ -48,9 +48,9 @@ def requests(path: str) -> str | tuple[str, int]:
     names = {name for servers in hosts.values() for server in servers for name in server.services} | set(
         others
     )
-    if service and service not in names:
+    if service and service not in names and not tree.there(service):
         abort(404, _("There is no service {name} on the bus.", name=service[: MDP.MAX_NAME]))
-    known = tree.actions(service) if service else {}
+    known = tree.actions(service, names) if service else {}
     frames = request.form.getlist("frame")
     while frames and not frames[-1]:
         frames.pop()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 
 from flask import Blueprint, Response, abort, flash, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
@@ -37,7 +38,10 @@ def export(host: str) -> Response:
 def import_(host: str) -> AnyResponse:
     """Take the scenarios of a file; none of them is active then."""
     sent = request.files.get("file")
-    content = sent.read(FILE_MAX + 1) if sent is not None else b""
+    content = b""
+    if sent is not None:
+        with closing(sent):
+            content = sent.read(FILE_MAX + 1)
     if not content:
         abort(400, _("Choose a file that was exported here or by a friend."))
     if len(content) > FILE_MAX:

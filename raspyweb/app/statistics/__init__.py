@@ -18,6 +18,9 @@ SERVERS_MAX = 100
 ANSWER_S = 2.0
 """How long one server may take to tell its figures, in seconds."""
 
+WAKE_S = 10.0
+"""The same for one that has to be started first."""
+
 
 @blueprint.get("/statistics/")
 @viewer
@@ -26,7 +29,9 @@ def index() -> str:
     found = _servers()
     wanted = request.args.getlist("wake")
     figures = {
-        server.name: _figures(server.name) for server in found if server.awake or server.name in wanted
+        server.name: _figures(server.name, ANSWER_S if server.awake else WAKE_S)
+        for server in found
+        if server.awake or server.name in wanted
     }
     asleep = [server.name for server in found if server.name not in figures]
     return render_template("statistics/index.html", figures=figures, asleep=asleep)
@@ -38,7 +43,7 @@ def live() -> Response:
     """The figures of the servers that ``server`` names, for the page's script; only of those that run."""
     running = {server.name for server in _servers() if server.awake}
     names = [name for name in request.args.getlist("server")[:SERVERS_MAX] if name in running]
-    return jsonify({name: _figures(name) for name in names})
+    return jsonify({name: _figures(name, ANSWER_S) for name in names})
 
 
 def _servers() -> list[tree.Server]:
@@ -47,10 +52,10 @@ def _servers() -> list[tree.Server]:
     return [server for server in all_ if f"{server.name}.statistics" in server.services]
 
 
-def _figures(name: str) -> dict[str, Any]:
+def _figures(name: str, timeout_s: float) -> dict[str, Any]:
     """The figures of one server, when they were read (monotonic, in seconds), or why there are none."""
     try:
-        found = bus().json(f"{name}.statistics", "all", timeout_s=ANSWER_S)
+        found = bus().json(f"{name}.statistics", "all", timeout_s=timeout_s)
     except (BusAway, Refused) as error:
         return {"at": time.monotonic(), "figures": {}, "error": str(error)}
     return {"at": time.monotonic(), "figures": found, "error": ""}
