@@ -44,6 +44,8 @@ RETRY_S = 1.0
 # While the clock is not trusted: look at files, and ask timedated, so often.
 LOOK_S = 5.0
 ASK_S = 60.0
+LOCALTIME = Path("/etc/localtime")
+MOUNTS = Path("/proc/self/mountinfo")
 KINDS = (DONE, STOPPED, ERROR, MEMORY, PROCESSOR, TIMEOUT, DIED, "broken")
 
 
@@ -125,8 +127,8 @@ class Core(Server):
         try:
             if name:
                 return sun.zone_of(name)
-            with open("/etc/localtime", "rb") as file:
-                return ZoneInfo.from_file(file, key=_zone_name())
+            with LOCALTIME.open("rb") as file:
+                return ZoneInfo.from_file(file, key=zone_name())
         except ValueError as error:
             self._wrong = ConfigError(f"[raspy] timezone: {error}")
             return ZoneInfo("UTC")
@@ -343,9 +345,23 @@ class Core(Server):
         self.publish("/event/", key, json.dumps(body, ensure_ascii=False).encode())
 
 
-def _zone_name() -> str:
-    """The name of the zone that /etc/localtime links to, timedatectl(1); "localtime" if it is a copy."""
+def zone_name(link: Path = LOCALTIME, mounts: Path = MOUNTS) -> str:
+    """The name of the zone that /etc/localtime links to, timedatectl(1); "localtime" if it is a copy.
+
+    In a daemon's own root (systemd) it is no link but a mount of the file, whose source tells.
+    Source: proc(5) on mountinfo.
+
+    Args:
+        link: /etc/localtime.
+        mounts: what is mounted.
+    """
+    source = ""
     try:
-        return os.readlink("/etc/localtime").partition("zoneinfo/")[2] or "localtime"
-    except OSError:
-        return "localtime"
+        if link.is_symlink():
+            source = os.readlink(link)
+        else:
+            entries = (line.split() for line in mounts.read_text(encoding="utf-8").splitlines())
+            source = next((entry[3] for entry in entries if entry[4] == str(link)), "")
+    except (OSError, ValueError):
+        pass
+    return source.partition("zoneinfo/")[2] or "localtime"

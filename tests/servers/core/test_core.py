@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -18,7 +17,7 @@ import pytest
 import raspy.servers.core as package
 from raspy.common.config import Settings
 from raspy.common.MDP import ClientError, NotFoundError, ServerError
-from raspy.servers.core.server import Core
+from raspy.servers.core.server import Core, zone_name
 from tests.conftest import alive, wait_for
 from tests.servers.core.clocks import SetClock
 from tests.servers.core.stack import CORE, KEY, CoreStack
@@ -330,9 +329,25 @@ class TestSettings:
         core = Core(broker=f"ipc://{run_dir}")
         core.destroy()
         assert datetime.now(core.place.zone).utcoffset() == datetime.now().astimezone().utcoffset()
-        monkeypatch.setattr(os, "readlink", lambda path: path / 5)
-        monkeypatch.setattr("builtins.open", lambda *args: (_ for _ in ()).throw(FileNotFoundError()))
+        monkeypatch.setattr("raspy.servers.core.server.LOCALTIME", run_dir / "none")
         assert str(core._zone()) == "UTC"
+
+    def test_the_name_of_the_system_s_own_zone(self, run_dir: Path) -> None:
+        link = run_dir / "localtime"
+        mounts = run_dir / "mountinfo"
+        assert zone_name(link, mounts) == "localtime"
+        mounts.write_text(
+            "70 60 0:31 / / ro,relatime - overlay raspy rw\n"
+            f"77 70 254:0 /usr/share/zoneinfo/America/New_York {link} ro,relatime - ext4 /dev/vda rw\n"
+        )
+        assert zone_name(link, mounts) == "America/New_York"
+        link.write_bytes(b"a copy of a zone, which says what but not which")
+        assert zone_name(link, mounts) == "America/New_York"
+        mounts.write_text("77 70 254:0 /etc/localtime /elsewhere ro,relatime - ext4 /dev/vda rw\n")
+        assert zone_name(link, mounts) == "localtime"
+        link.unlink()
+        link.symlink_to("/usr/share/zoneinfo/Europe/Paris")
+        assert zone_name(link, mounts) == "Europe/Paris"
 
     def test_a_zone_that_is_none_is_a_wrong_configuration(self, run_dir: Path) -> None:
         started = Processes(run_dir)
