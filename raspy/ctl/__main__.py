@@ -26,18 +26,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status, see `raspy.ctl.errors`.
     """
-    complete.install()
     session = Session()
     try:
         status = _run(list(sys.argv[1:] if argv is None else argv), session)
         sys.stdout.flush()
     except BrokenPipeError:
         status = errors.NO_READER
+    except OSError as error:
+        status = _say(str(error), errors.ERROR)
+    else:
+        return status
     finally:
         session.close()
-    if status == errors.NO_READER:
-        # Nor may the interpreter's last flush say something.
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
+    # What could not be written is not tried again when the interpreter ends, which would say so.
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
     return status
 
 
@@ -46,8 +48,12 @@ def _run(argv: list[str], session: Session) -> int:
         if hasattr(stream, "reconfigure"):
             # A terminal that can't show a letter gets its number, and not a traceback.
             stream.reconfigure(errors="backslashreplace")
+    verbs = Verbs()
+    if instruction := os.environ.get(complete.VARIABLE):
+        return complete.answer(verbs, NAME, instruction)
     try:
-        result = Verbs().main(argv or ["--help"], prog_name=NAME, standalone_mode=False, obj=session)
+        with verbs.make_context(NAME, argv or ["--help"], obj=session) as context:
+            result = verbs.invoke(context)
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as end:
         return end.exit_code
@@ -57,11 +63,10 @@ def _run(argv: list[str], session: Session) -> int:
         return _say(error.format_message(), errors.ERROR)
     except errors.CtlError as error:
         return _say(str(error), error.status)
-    except errors.Interrupted as end:
+    except KeyboardInterrupt:
         # The shell's prompt does not begin in the line of ^C.
-        if end.status == errors.INTERRUPTED and sys.stderr.isatty():
-            sys.stderr.write("\n")
-        return end.status
+        sys.stderr.write("\n" if sys.stderr.isatty() else "")
+        return errors.INTERRUPTED
     except click.Abort:
         return errors.INTERRUPTED
 

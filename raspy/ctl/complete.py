@@ -11,7 +11,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import click
-from click.shell_completion import BashComplete, CompletionItem, add_completion_class
+from click.shell_completion import (
+    BashComplete,
+    CompletionItem,
+    add_completion_class,
+    get_completion_class,
+    shell_complete,
+)
 
 from raspy.ctl.errors import CtlError
 
@@ -19,6 +25,10 @@ if TYPE_CHECKING:
     from raspy.ctl.connection import Bus
 
 BOUND_S = 0.5
+VARIABLE = "_RASPYCTL_COMPLETE"
+"""The environment's, in which a shell's script asks."""
+
+SHELLS = ("bash", "zsh", "fish")
 T = TypeVar("T")
 
 
@@ -51,9 +61,19 @@ class _Bash(BashComplete):
         return f"{item.type},{item.value.replace(' ', chr(92) + ' ')}"
 
 
-def install() -> None:
-    """Make click use what is here."""
-    add_completion_class(_Bash)
+add_completion_class(_Bash)
+
+
+def answer(cli: click.Command, program: str, instruction: str) -> int:
+    """Print what a shell asks for, ``SHELL_source`` or ``SHELL_complete``; the exit status."""
+    return shell_complete(cli, {}, program, VARIABLE, instruction)
+
+
+def script(cli: click.Command, program: str, shell: str) -> str:
+    """What teaches a shell to complete: ``bash``, ``zsh`` or ``fish``."""
+    found = get_completion_class(shell)
+    assert found is not None
+    return found(cli, {}, program, VARIABLE).source()
 
 
 def ask(ctx: click.Context, question: Callable[[Bus], list[str]]) -> list[str]:

@@ -234,10 +234,6 @@ class Bus:
             self._services = self.names("mmi.discovery", ".*")
         return self._services
 
-    def has(self, service: str) -> bool:
-        """Whether a service is there, or belongs to a server that can be woken."""
-        return self.request("mmi.service", service)[-1] == MDP.T_OK
-
     def servers(self) -> list[str]:
         """The servers, ``HOST.NAME``, that are there or can be woken, in order."""
         return [name.removesuffix(".mmi") for name in self.services() if name.endswith(".mmi")]

@@ -50,18 +50,6 @@ class NoBroker(CtlError):
     status = NO_BROKER
 
 
-class Interrupted(Exception):
-    """Ctrl-C, or with *status* 141 nobody reads the output any more. Nothing is said of it.
-
-    Args:
-        status: the exit status.
-    """
-
-    def __init__(self, status: int) -> None:
-        super().__init__(status)
-        self.status = status
-
-
 def missing(what: str, name: str, there: Iterable[str]) -> NotFound:
     """The error for a name that is not there, with the names that were perhaps meant.
 

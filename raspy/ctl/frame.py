@@ -18,7 +18,7 @@ from typing import Any
 import click
 
 import raspy
-from raspy.ctl.errors import INTERRUPTED, NO_READER, Interrupted, nearest
+from raspy.ctl.errors import nearest
 from raspy.ctl.session import Session
 
 FOLDER = os.path.join(os.path.dirname(__file__), "verbs")
@@ -156,15 +156,6 @@ class Verbs(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         _check_word(self, ctx, args[0], "verb")
         return super().resolve_command(ctx, args)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the verb. click would print an empty line at Ctrl-C, and end with 1 when nobody reads."""
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt:
-            raise Interrupted(INTERRUPTED) from None
-        except BrokenPipeError:
-            raise Interrupted(NO_READER) from None
 
 
 def _check_word(group: click.Group, ctx: click.Context, word: str, what: str) -> None:

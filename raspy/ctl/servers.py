@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from typing import Any, NamedTuple
 
 from raspy.common import MDP
@@ -80,11 +81,23 @@ def beside(target: Target, awake: set[str] | None) -> list[Server]:
     names = sorted(file.removesuffix(".sock") for file in files if file.endswith(".sock"))
     found = []
     for name in names:
-        if name in NO_SERVERS or (awake is not None and name not in awake):
+        asked = name not in NO_SERVERS and (awake is None or name in awake)
+        if not asked or not _listens(f"{folder}/{name}.sock"):
             continue
         with _client(f"ipc://{folder}/{name}.sock") as client:
             found.append(_told(client, "", name, f"{name}.mmi"))
     return found
+
+
+def _listens(path: str) -> bool:
+    """Whether somebody is at the other end; what a server that was killed leaves is a file only."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(TELL_S)
+        try:
+            probe.connect(path)
+        except OSError:
+            return False
+    return True
 
 
 def _client(broker: str | BrokerAddress) -> MajorDomoClient:

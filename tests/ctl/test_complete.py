@@ -144,13 +144,3 @@ def test_the_forms_of_a_name() -> None:
     assert complete.forms(among[1], among) == ["pi/fake/lamp"]
     assert complete.fitting("", ["tank", "fake/lamp"]) == ["tank"]
     assert complete.fitting("fake/", ["tank", "fake/lamp"]) == ["fake/lamp"]
-
-
-def test_machines_that_ssh_knows(monkeypatch: pytest.MonkeyPatch, run_dir: Path) -> None:
-    monkeypatch.setenv("HOME", str(run_dir))
-    assert complete.known_hosts("") == []
-    (run_dir / ".ssh").mkdir()
-    (run_dir / ".ssh" / "known_hosts").write_bytes(
-        b"pi,192.0.2.1 ssh-ed25519 A\n|1|hashed= ssh-rsa B\n[x]:22 y\n\xff\n# note\npine ssh-rsa C\n"
-    )
-    assert complete.known_hosts("pi") == ["pi", "pine"]

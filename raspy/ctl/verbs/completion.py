@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 import click
-from click.shell_completion import get_completion_class
 
+from raspy.ctl import complete
 from raspy.ctl.frame import verb
 from raspy.ctl.session import Session
 
 
 @verb("completion")
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", type=click.Choice(complete.SHELLS))
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> None:
     """Print the completion script of a SHELL. The Debian package has it installed already.
@@ -22,6 +22,4 @@ def command(ctx: click.Context, shell: str) -> None:
       fish:  raspyctl completion fish | source                 in ~/.config/fish/config.fish
     """
     session: Session = ctx.obj
-    complete = get_completion_class(shell)
-    assert complete is not None
-    session.write(complete(ctx.find_root().command, {}, "raspyctl", "_RASPYCTL_COMPLETE").source())
+    session.write(complete.script(ctx.find_root().command, "raspyctl", shell))

@@ -24,8 +24,10 @@ PRIORITIES = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "deb
 STYLES = {"emerg": "bad", "alert": "bad", "crit": "bad", "err": "bad", "error": "bad", "critical": "bad",
           "warning": "warn", "debug": "dim"}  # fmt: skip
 LINES_MAX = 1000
-# How long to wait for the next line at a time while following, in seconds.
-FOLLOW_S = 60.0
+# A folder of other journal files than the machine's.
+JOURNAL: str | None = None
+# How long to wait for the next line at a time while following, in seconds: libsystemd does not see Ctrl-C.
+FOLLOW_S = 0.5
 
 
 @verb("log")
@@ -87,7 +89,7 @@ def _journal(session: Session) -> JournalReader | None:
     if not target.address.is_local or target.start != START_SERVICE or not available():
         return None
     try:
-        return JournalReader()
+        return JournalReader(JOURNAL)
     except GenericError as error:
         raise CtlError(f"{error}; or see the events with: raspyctl log --events") from error
 
