@@ -12,6 +12,7 @@ import logging
 import os
 import socket
 import stat
+import time
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,9 @@ DESCRIPTOR = "http"
 """The name of the listening sockets that systemd passes (FileDescriptorName=)."""
 
 PORT = 5520
+
+PRESENT_S = 2.0
+"""How long the start waits for the broker's values, in seconds."""
 
 
 class Web(Server):
@@ -101,7 +105,11 @@ class Web(Server):
         return [listening]
 
     def ready(self) -> bool:
-        """It listens; the pages themselves say when the broker is away."""
+        """It listens. A broker that is there is waited for, one that is not only shortly: the pages say so."""
+        deadline = time.monotonic() + PRESENT_S
+        while self._bus is not None and not self._bus.values.present and time.monotonic() < deadline:
+            if self.stopping.wait(0.05):
+                break
         return True
 
     def worker_http(self) -> None:

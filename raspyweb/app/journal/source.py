@@ -25,7 +25,7 @@ from raspy.common.journal_reader import (
     Query,
 )
 from raspy.common.MDP import ClientError
-from raspyweb.app.bus import Refused, bus
+from raspyweb.app.bus import BusAway, Refused, bus
 
 LEVELS = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 """The priority of each level of the text logs."""
@@ -82,6 +82,9 @@ def _logs(query: Query, before: str, after: str, why: str) -> Found:
     """The same from the text logs; a cursor there is a time."""
     link = bus()
     service = f"{link.server('logger')}.log"
+    if service not in link.services():
+        # Else the request would wait for one to come.
+        raise BusAway("the logger is away")
     try:
         keys = [frame.decode(errors="replace") for frame in link.call(service, "list_keys")]
     except Refused:
