@@ -89,18 +89,19 @@ def _every(seconds: float) -> str:
 
 
 def _sun(event: str, offset_s: float) -> str:
-    name = {
-        "dawn": _("dawn"),
-        "sunrise": _("sunrise"),
-        "noon": _("the sun's noon"),
-        "sunset": _("sunset"),
-        "dusk": _("dusk"),
+    at, name = {
+        "dawn": (_("at dawn"), _("dawn")),
+        "sunrise": (_("at sunrise"), _("sunrise")),
+        "noon": (_("at the sun's noon"), _("the sun's noon")),
+        "sunset": (_("at sunset"), _("sunset")),
+        "dusk": (_("at dusk"), _("dusk")),
     }[event]
+    if not offset_s:
+        return at
+    span = duration(abs(offset_s))
     if offset_s < 0:
-        return _("{duration} before {event}", duration=duration(-offset_s), event=name)
-    if offset_s > 0:
-        return _("{duration} after {event}", duration=duration(offset_s), event=name)
-    return _("at {event}", event=name)
+        return _("{duration} before {event}", duration=span, event=name)
+    return _("{duration} after {event}", duration=span, event=name)
 
 
 def _moment(moment: datetime) -> str:
