@@ -7,6 +7,8 @@ Source: RFC 7914 (scrypt); the costs are those that OWASP's Password Storage Che
 from __future__ import annotations
 
 import base64
+import ctypes
+import ctypes
 import hashlib
 import hmac
 import os
@@ -52,7 +54,7 @@ def is_password(password: str, kept: str) -> bool:
 
 def _derive(password: str, salt: bytes, cost: int, block: int, parallel: int) -> bytes:
     with _one_at_a_time:
-        return hashlib.scrypt(
+        derived = hashlib.scrypt(
             password[: LENGTH_MAX + 1].encode(errors="replace"),
             salt=salt,
             n=cost,
@@ -61,6 +63,9 @@ def _derive(password: str, salt: bytes, cost: int, block: int, parallel: int) ->
             maxmem=MEMORY_MAX,
             dklen=HASH_BYTES,
         )
+        # The C library would keep the 16 MiB, for each thread that ever computed one (malloc_trim(3)).
+        ctypes.CDLL(None).malloc_trim(0)
+        return derived
 
 
 def _text(data: bytes) -> str:

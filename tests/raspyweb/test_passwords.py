@@ -2,7 +2,9 @@
 """Passwords as they are kept."""
 
 import base64
+import threading
 
+import psutil
 import pytest
 
 from raspyweb import passwords
@@ -39,3 +41,25 @@ def test_a_damaged_hash_fits_nothing(kept):
 def test_a_very_long_password_is_not_taken_for_its_beginning():
     kept = passwords.hash_password("a" * passwords.LENGTH_MAX)
     assert not passwords.is_password("a" * (passwords.LENGTH_MAX + 1), kept)
+
+
+def test_what_a_computation_took_is_given_back():
+    """In threads that live on, as the web server's do: 16 MiB would stay for each of them otherwise."""
+    kept = passwords.hash_password("correct horse")
+    computed, seen = threading.Barrier(7, timeout=60), threading.Event()
+
+    def compute():
+        passwords.is_password("correct horse", kept)
+        computed.wait()
+        seen.wait(60)
+
+    begin = psutil.Process().memory_info().rss
+    threads = [threading.Thread(target=compute) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    computed.wait()
+    grown = psutil.Process().memory_info().rss - begin
+    seen.set()
+    for thread in threads:
+        thread.join(30)
+    assert grown < 48 << 20

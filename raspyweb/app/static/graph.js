@@ -116,6 +116,8 @@ function path(times, values, x, y) {
   values.forEach((given, place) => {
     if (given === null) { pen = "M"; return; }
     made += `${pen}${x(times[place]).toFixed(1)} ${y(given).toFixed(1)}`;
+    // A value without a neighbour is a dot.
+    if (pen === "M" && (values[place + 1] ?? null) === null) made += "h0";
     pen = "L";
   });
   return made;
