@@ -121,7 +121,13 @@ class Family(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        _check_word(self, ctx, args[0], "action")
+        """The action; a word that is none is what the first action is asked about, as ``devices fake``."""
+        first = self.commands[self._first]
+        word = args[0]
+        takes_words = any(isinstance(parameter, click.Argument) for parameter in first.params)
+        if takes_words and word not in self.commands and not nearest(word, self.commands):
+            return self._first, first, args
+        _check_word(self, ctx, word, "action")
         return super().resolve_command(ctx, args)
 
 

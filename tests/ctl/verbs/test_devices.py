@@ -38,6 +38,7 @@ def test_of_one_server(ready: Ctl) -> None:
         "test/fake/tank",
         "test/fake/heater",
     }
+    assert set(ready("devices", "host", "--json").json()) > {"test/host/load"}
     wrong = ready("devices", "list", "fkae")
     assert wrong.status == 3 and "test/fake" in wrong.err
 
