@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import ctypes
-import ctypes
 import hashlib
 import hmac
 import os
@@ -27,7 +26,12 @@ MEMORY_MAX = 256 << 20
 LENGTH_MIN = 8
 LENGTH_MAX = 256
 
-# Each computation takes 16 MiB; one at a time is enough for a house.
+# A computation takes 16 MiB, which the C library would keep for every thread that ever made one: it learns from
+# the first to take such blocks from its own heap. With a fixed threshold they go back at once (mallopt(3)).
+M_MMAP_THRESHOLD = -3
+ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 1 << 20)
+
+# One computation at a time is enough for a house.
 _one_at_a_time = threading.Lock()
 
 
@@ -54,7 +58,7 @@ def is_password(password: str, kept: str) -> bool:
 
 def _derive(password: str, salt: bytes, cost: int, block: int, parallel: int) -> bytes:
     with _one_at_a_time:
-        derived = hashlib.scrypt(
+        return hashlib.scrypt(
             password[: LENGTH_MAX + 1].encode(errors="replace"),
             salt=salt,
             n=cost,
@@ -63,9 +67,6 @@ def _derive(password: str, salt: bytes, cost: int, block: int, parallel: int) ->
             maxmem=MEMORY_MAX,
             dklen=HASH_BYTES,
         )
-        # The C library would keep the 16 MiB, for each thread that ever computed one (malloc_trim(3)).
-        ctypes.CDLL(None).malloc_trim(0)
-        return derived
 
 
 def _text(data: bytes) -> str:
