@@ -58,15 +58,22 @@ def test_a_heater_goes_off_when_its_lease_runs_out(owner: Browser) -> None:
     owner.look("phone", "light")
     owner.open("/")
     owner.sees(f"{SWITCH} [data-part=value]", "off")
-    # The shortest that is offered is a minute; a person who wants less asks for it on the device's page.
-    owner.open(f"/devices/{HOSTNAME}.fake/heater")
-    form = "form.command:has(input[name=command][value=state])"
-    owner.find(f"{form} [name=value] option[value=true]").click()
-    field = owner.find(f"{form} [name=hold]")
-    field.clear()
-    field.send_keys("6")
-    owner.press(f"{form} button")
-    owner.sees(f'[data-key="{HEATER}"] [data-part=value]', "on")
+    # The shortest that a tile offers is a minute; whoever wants less asks for it on the device's page.
+    for hold_s in ("600", "2"):  # the second renews it: now it ends soon, however slow this machine is
+        owner.open(f"/devices/{HOSTNAME}.fake/heater")
+        form = "form.command:has(input[name=command][value=state])"
+        owner.find(f"{form} [name=value] option[value=true]").click()
+        field = owner.find(f"{form} [name=hold]")
+        field.clear()
+        field.send_keys(hold_s)
+        owner.press(f"{form} button")
+        owner.sees("main .notice", "heater")
+        if hold_s == "600":
+            owner.sees(f'[data-key="{HEATER}"] [data-part=value]', "on")
+            owner.open("/")
+            owner.sees(f"{SWITCH} [data-part=value]", "on")
+            owner.sees(f"{SWITCH} [data-part=held]", "left")
+            owner.picture("held")
     owner.open("/")
     owner.sees(f"{SWITCH} [data-part=value]", "off")
 
@@ -87,6 +94,7 @@ def test_a_scenario_is_written_run_and_looked_at(owner: Browser) -> None:
     owner.press('form[action$="/hello/start"] button')
     owner.sees("#lines", "the fish are fed")
     owner.picture("scenario-run")
+    assert owner.barriers() == []
     owner.open("/scenarios/")
     owner.sees("main", "hello")
 
@@ -166,12 +174,13 @@ def test_the_overview_in_the_other_colours(owner: Browser) -> None:
 def test_it_is_used_by_keyboard_alone(owner: Browser) -> None:
     from selenium.webdriver.common.keys import Keys
 
-    owner.open("/services/")
-    body = owner.find("body")
-    body.send_keys(Keys.TAB)
+    owner.open("/journal/")
+    owner.find("body").send_keys(Keys.TAB)
     assert owner.driver.switch_to.active_element.text == "Skip to the content"
     owner.driver.switch_to.active_element.send_keys(Keys.ENTER)
     owner.wait(lambda: owner.path.endswith("#content"), "the content")
-    for _ in range(12):
-        owner.driver.switch_to.active_element.send_keys(Keys.TAB)
-    assert owner.driver.switch_to.active_element.tag_name in ("a", "button", "input", "select", "body")
+    owner.driver.switch_to.active_element.send_keys(Keys.TAB)
+    field = owner.driver.switch_to.active_element
+    assert field.get_attribute("name") == "text"
+    field.send_keys("WATER", Keys.ENTER)
+    owner.sees("#lines", "the water was changed")
