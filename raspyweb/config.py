@@ -28,6 +28,7 @@ class Config:
         BROKER: its URL, which goes before the two; empty for none.
         HOSTNAME: this machine's name on the bus.
         DATA_DIR: the folder of the dashboard's state.
+        JOURNAL_FOLDER: journal files to show; None for the machine's journal.
         THREADS_PER_PAGE: pages that are made at the same time.
         IDLE_LIMIT_S: how long a session may be unused, in seconds.
         MAX_CONTENT_LENGTH: bytes of a request's body.
@@ -44,6 +45,7 @@ class Config:
     BROKER = ""
     HOSTNAME = default_hostname()
     DATA_DIR = Path(".raspy/web")
+    JOURNAL_FOLDER: str | None = None
     THREADS_PER_PAGE = 4
     IDLE_LIMIT_S = 7 * 86400.0
     MAX_CONTENT_LENGTH = 2 << 20

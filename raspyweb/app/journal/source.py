@@ -30,9 +30,6 @@ from raspyweb.app.bus import BusAway, Refused, bus
 LEVELS = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 """The priority of each level of the text logs."""
 
-FOLDER = "JOURNAL_FOLDER"
-"""The application's setting for journal files elsewhere than the machine's."""
-
 
 class Found(NamedTuple):
     """An answer.
@@ -64,7 +61,7 @@ def read(query: Query, *, before: str = "", after: str = "", names: bool = False
         BusAway: there is no journal, and the logger does not answer.
     """
     try:
-        with JournalReader(current_app.config.get(FOLDER)) as journal:
+        with JournalReader(current_app.config["JOURNAL_FOLDER"]) as journal:
             page = journal.after(after, query) if after else journal.read(query, before)
             if not names:
                 return Found(page, [], [], [], "")
