@@ -26,8 +26,8 @@ MEMORY_MAX = 256 << 20
 LENGTH_MIN = 8
 LENGTH_MAX = 256
 
-# A computation takes 16 MiB, which the C library would keep for every thread that ever made one: it learns from
-# the first to take such blocks from its own heap. With a fixed threshold they go back at once (mallopt(3)).
+# A computation takes 16 MiB, which the C library would keep for every thread that ever made one: the first
+# teaches it to take such blocks from its own heap. With a fixed threshold they go back at once (mallopt(3)).
 M_MMAP_THRESHOLD = -3
 ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 1 << 20)
 
