@@ -73,7 +73,7 @@ def no_journal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def shown(dashboard: Dashboard, url: str = "/journal/", **query: str) -> str:
-    answer = dashboard.browser("vera").get(url, query_string=query)
+    answer = dashboard.browser("vera").get(url, query_string=query or None)
     assert answer.status_code == 200
     return str(answer.get_data(as_text=True))
 
