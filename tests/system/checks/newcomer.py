@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from typing import Any
 
 from tests.docs import pages
@@ -23,6 +24,10 @@ ASKED = {
 }
 SETTLES_S = 90
 RESTORE_S = 300
+HISTORY_S = 3600
+# The finest that a history has, in seconds, and how long it takes at most to have one that is complete.
+POINT_S = 60
+HISTORY_BEGINS_S = 300
 
 
 def check(raspy: Raspy, report: Report) -> None:
@@ -30,10 +35,16 @@ def check(raspy: Raspy, report: Report) -> None:
     raspy.machine.run("apt-get", "-q", "-y", "purge", *PACKAGES)
     chapters = pages.read("first-evening.md").split("\n## ")[1:]
     kept: dict[str, Any] = {}
+    past: dict[int, float] = {}
     for chapter in chapters:
         title = chapter.partition("\n")[0]
-        if title == "Lose it":
+        if title == "A graph":
+            # A person has taken longer to come here than a machine.
+            raspy.machine.wait(lambda: _logged(raspy), "the logger to know the devices", SETTLES_S)
+        if title == "Back it up":
             raspy.machine.wait(lambda: _heating(raspy), "the thermostat to look at the tank", SETTLES_S)
+            until = raspy.machine.wait(lambda: _some_history(raspy), "some history", HISTORY_BEGINS_S)
+            past = history(raspy, until)
             kept = configuration(raspy)
         for block in pages.blocks(chapter, "sh"):
             if not _type(raspy, report, title, block):
@@ -41,6 +52,9 @@ def check(raspy: Raspy, report: Report) -> None:
         if title == "First login":
             _first_login(raspy, report)
     restored(raspy, report, kept)
+    now = history(raspy, max(past))
+    same = sum(now.get(then) == value for then, value in past.items())
+    report.same("restored: the tank's history, in points", len(past), same)
 
 
 def _type(raspy: Raspy, report: Report, title: str, block: str) -> bool:
@@ -54,8 +68,9 @@ def _type(raspy: Raspy, report: Report, title: str, block: str) -> bool:
 
 
 def _first_login(raspy: Raspy, report: Report) -> None:
-    token = re.search(r"one-time token (\S+)", "\n".join(raspy.lines("-u", "raspy-web", "-n", "20")))
-    given = token[1] if token else ""
+    # The last one is that of this installation.
+    tokens = re.findall(r"one-time token (\S+)", "\n".join(raspy.lines("-u", "raspy-web", "-n", "20")))
+    given = tokens[-1] if tokens else ""
     _visit(
         raspy, report, "the first login", "/first-visit",
         f"token={given}", f"name={NAME}", f"password={PASSWORD}", f"again={PASSWORD}",
@@ -81,6 +96,20 @@ def configuration(raspy: Raspy) -> dict[str, Any]:
     return found
 
 
+def history(raspy: Raspy, until: int) -> dict[int, float]:
+    """What is known of the tank in the hour up to then, by the time."""
+    chart = raspy.want("HOST.logger.graph", "fetch", "water", str(until - HISTORY_S), str(until + 1))
+    tank = next(series for series in chart["series"] if series["key"].endswith("tank/temperature"))
+    known = zip(tank["time"], tank["average"], strict=True)
+    return {then: value for then, value in known if value is not None and then <= until}
+
+
+def _some_history(raspy: Raspy) -> int:
+    """Up to when the history is complete, once there is some; else 0."""
+    until = int(time.time()) - POINT_S
+    return until if history(raspy, until) else 0
+
+
 def restored(raspy: Raspy, report: Report, kept: dict[str, Any]) -> None:
     """Rows on what was brought back."""
     raspy.wait_up(*RESIDENT)
@@ -92,6 +121,12 @@ def restored(raspy: Raspy, report: Report, kept: dict[str, Any]) -> None:
     works = raspy.machine.wait(lambda: _heating(raspy), "the thermostat to work again", SETTLES_S)
     report.same("restored: the thermostat", "runs", "runs" if works else "does not")
     _visit(raspy, report, "restored: the login", "/login", f"name={NAME}", f"password={PASSWORD}")
+
+
+def _logged(raspy: Raspy) -> bool:
+    """Whether the values of the page have their histories."""
+    keys = raspy.ask("HOST.logger.graph", "list_keys")
+    return all(any(key.endswith(value) for key in keys) for value in ("tank/temperature", "heater/state"))
 
 
 def _heating(raspy: Raspy) -> bool:
