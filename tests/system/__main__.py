@@ -21,10 +21,12 @@ from tests.system.checks import (
     install,
     journal,
     memory,
+    newcomer,
     reboot,
     removal,
     scenario,
     supervision,
+    surroundings,
     units,
     upgrade,
 )
@@ -44,11 +46,13 @@ CHECKS: tuple[tuple[str, Callable[[Raspy, Report], None]], ...] = (
     ("activation", activation.check),
     ("journal", journal.check),
     ("scenario", scenario.check),
+    ("surroundings", surroundings.check),
     ("stop, start, restart", control.check),
     ("upgrade", upgrade.check),
     ("reboot", reboot.check),
     ("memory", memory.check),
     ("removal", removal.check),
+    ("a newcomer's first evening", newcomer.check),
 )
 
 

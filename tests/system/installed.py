@@ -16,6 +16,8 @@ INSIDE = "/srv/system"
 REPOSITORY = "/srv/repo"
 """Where it sees the apt repository that 'make repo' made."""
 
+DASHBOARD = "http://127.0.0.1:5520/"
+
 PACKAGES = ("raspy", "python3-raspy", "raspyweb")
 
 # The daemons that run all the time, and those that wait on their sockets.
@@ -90,10 +92,9 @@ class Raspy:
     def _asked(self, name: str) -> bool:
         return self.ask(f"HOST.{name}.mmi", "status")[-1:] == ["200"]
 
-    def page(self, path: str = "/") -> str:
-        """Address, status and title of the page that a browser ends at; empty without an answer."""
-        done = self.machine.run("/usr/bin/python3", f"{INSIDE}/page.py", path, check=False)
-        return done.stdout.strip()
+    def page(self, url: str = DASHBOARD) -> str:
+        """Address, status, type and title of the page that a browser ends at; empty without an answer."""
+        return self.machine.run("/usr/bin/python3", f"{INSIDE}/page.py", url, check=False).stdout.strip()
 
     def forget_failures(self) -> None:
         """Let every unit be started afresh, as if it had never been started before."""

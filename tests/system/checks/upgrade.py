@@ -79,6 +79,7 @@ def _upgrade(raspy: Raspy, report: Report) -> None:
         f"{counts.get('unanswered', 0)} of {counts['asked']}",
         not counts.get("unanswered") and counts["asked"] > 0,
     )
+    report.add("  the slowest answer", "reported", f"{counts['longest_ms'] / 1000:.1f} s", True)
     report.add(
         "  requests answered with an error",
         "may be asked again",

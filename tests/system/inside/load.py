@@ -3,8 +3,8 @@
 
 Two clients ask without a pause: one a server, by way of the broker, one titanic, which has to carry out every
 request that it accepted. A third connects to the listening sockets all the time. What is printed is JSON:
-`asked`, `answered`, `refused` (with an error: the server went while it worked on it), `unanswered`; `filed`,
-`carried_out`; `connected`, `not_listening` (by socket).
+`asked`, `answered`, `refused` (with an error: the server went while it worked on it), `unanswered`, and
+`longest_ms`, how long the slowest answer took; `filed`, `carried_out`; `connected`, `not_listening`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ def ask() -> None:
         client.timeout, client.retries = TIMEOUT_MS, 10
         while not stop.wait(PAUSE_S):
             counts["asked"] += 1
+            started = time.monotonic()
             reply = client.send(WORK, "status")
+            counts["longest_ms"] = max(counts["longest_ms"], int(1000 * (time.monotonic() - started)))
             counts["unanswered" if reply is None else "answered" if reply[-1] == b"200" else "refused"] += 1
 
 
