@@ -98,7 +98,8 @@ class Family(click.Group):
     command_class = Verb
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **{"context_settings": CONTEXT, "invoke_without_command": True, **kwargs})
+        fixed = {"context_settings": CONTEXT, "invoke_without_command": True, "callback": self._by_itself}
+        super().__init__(*args, **{**kwargs, **fixed})
         self.params += common_options()
         self._first = ""
         self.subcommand_metavar = "[ACTION] [ARGS]..."
@@ -111,12 +112,14 @@ class Family(click.Group):
         """In the order of their declaration, which is that of their use."""
         return list(self.commands)
 
-    def invoke(self, ctx: click.Context) -> Any:
-        if not ctx.protected_args and not ctx.args:
-            command = self.commands[self._first]
-            with command.make_context(self._first, [], parent=ctx) as inner:
-                return command.invoke(inner)
-        return super().invoke(ctx)
+    def _by_itself(self, **_parameters: Any) -> Any:
+        """Do the first action when none is given."""
+        ctx = click.get_current_context()
+        if ctx.invoked_subcommand is not None:
+            return None
+        command = self.commands[self._first]
+        with command.make_context(self._first, [], parent=ctx) as inner:
+            return command.invoke(inner)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -179,10 +182,13 @@ def verb(name: str) -> Callable[[Callable[..., Any]], click.Command]:
 
 
 def family(name: str) -> Callable[[Callable[..., Any]], Family]:
-    """Make a function a verb of several actions, which are added with ``@command.command("list")``."""
+    """Make a function a verb of several actions, which are added with ``@command.command("list")``.
+
+    The function itself is never called; its docstring is the help.
+    """
 
     def decorate(function: Callable[..., Any]) -> Family:
-        return Family(name, callback=function, help=inspect.getdoc(function))
+        return Family(name, help=inspect.getdoc(function))
 
     return decorate
 

@@ -152,7 +152,10 @@ def test_requests_and_their_failures(broker: RunningBroker) -> None:
         bus.close()
 
 
-def test_a_service_that_does_not_answer_is_no_dead_broker(broker: RunningBroker) -> None:
+def test_a_service_that_does_not_answer_is_no_dead_broker(
+    broker: RunningBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "ALIVE_S", 30)
     with Peers(broker.url) as peers:
         worker = peers.registered(b"slow")
         bus = Bus(resolve(broker.url, None), 0.5)

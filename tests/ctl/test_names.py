@@ -100,11 +100,13 @@ def test_several_are_listed(bus: Bus) -> None:
         names.find(bus, "tank", KNOWN)
 
 
-def test_a_server_that_is_silent_may_have_it(bus: Bus, stack: CtlStack) -> None:
+def test_a_server_that_is_silent_may_have_it(
+    bus: Bus, stack: CtlStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("raspy.ctl.connection.ALIVE_S", 30)
     with Peers(stack.url) as peers:
         peers.registered(b"test.odd.devices")
-        bus.timeout_s = 0.5
-        bus._client.timeout = 250
+        bus._client.timeout = 1500
         with pytest.raises(
             CtlError, match=r"there is no device 'lamp' among those that are known, and test\.odd"
         ):

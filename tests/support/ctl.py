@@ -29,7 +29,8 @@ from .processes import Processes, child_env
 WAIT_S = 30
 _ESCAPES = re.compile(rb"\x1b(\[[0-9;?]*[a-zA-Z]|[()][A-Z0-9]|[=>])")
 
-TANK = {"oid": "sensor.temperature.tank", "name": "tank", "poll": 0.2, "config": {"speed": 60}}
+# Polled so seldom that on a busy machine its value does not turn stale between two polls.
+TANK = {"oid": "sensor.temperature.tank", "name": "tank", "poll": 5, "config": {"speed": 60}}
 HEATER = {"oid": "switch.relay", "name": "heater", "config": {"heats": "tank", "safe": False}}
 LAMP = {"oid": "light.dimmer", "name": "lamp", "config": {"safe": 0}}
 

@@ -79,14 +79,17 @@ def test_what_is_wrong_is_refused_with_its_reason(ready: Ctl) -> None:
     assert ready("devices", "remove", "tank/temperature").status == 2
 
 
-def test_a_server_that_is_silent_is_told_and_the_others_are_listed(ready: Ctl, stack: CtlStack) -> None:
+def test_a_server_that_is_silent_is_told_and_the_others_are_listed(
+    ready: Ctl, stack: CtlStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """SIGSTOP: the server has a service and does not answer."""
+    monkeypatch.setattr("raspy.ctl.connection.ALIVE_S", 30)
     fake = next(child for child in stack.processes.children if child.name == "raspy.servers.fake")
     fake.signal(19)
     try:
-        result = ready("devices", "--timeout", "1")
+        result = ready("devices", "--timeout", "4")
     finally:
         fake.signal(18)
     assert result.status == 1
     assert "test/host/load" in result.out
-    assert "test.fake.devices has not answered within 1 s" in result.err
+    assert "test.fake.devices has not answered within 4 s" in result.err

@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import wait_for
 from tests.support.ctl import HEATER, TANK, Ctl, CtlStack, Terminal
 
-DUTY = {"oid": "sensor.temperature.tank", "name": "ill", "poll": 0.2, "config": {}}
+DUTY = {"oid": "sensor.temperature.tank", "name": "ill", "poll": 2, "config": {}}
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_json(get: Ctl) -> None:
 
 
 def test_what_is_not_published_is_read(get: Ctl) -> None:
-    assert get("get", "tank/poll").out == "0.2\n"
+    assert get("get", "tank/poll").out == "5\n"
     assert "speed" in get("get", "tank/config").out
 
 

@@ -48,6 +48,12 @@ def stack(home: Path) -> Iterator[CtlStack]:
     started.close()
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that is slow on a busy machine is no finding."""
+    monkeypatch.setattr("raspy.ctl.servers.TELL_S", 30)
+
+
 def test_all_is_well(ctl: Ctl, stack: CtlStack) -> None:
     ctl.use(stack.url)
     wait_for(lambda: ctl("status").status == 0, 30, "all to be well")
@@ -92,7 +98,7 @@ def test_problems_stand_first(ctl: Ctl, stack: CtlStack) -> None:
 
 
 def test_a_server_that_hangs(ctl: Ctl, processes: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("raspy.ctl.servers.TELL_S", 0.5)
+    monkeypatch.setattr("raspy.ctl.servers.TELL_S", 3)
     broker = RunningBroker(processes)
     host = broker.server("host")
     host.signal(signal.SIGSTOP)
@@ -101,7 +107,7 @@ def test_a_server_that_hangs(ctl: Ctl, processes: Processes, monkeypatch: pytest
     finally:
         host.signal(signal.SIGCONT)
     assert result.status == 1
-    assert "! host does not answer within 0.5 s" in result.out
+    assert "! host does not answer within 3 s" in result.out
     assert "silent" in result.out
 
 

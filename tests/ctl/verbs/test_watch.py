@@ -20,7 +20,7 @@ from tests.support.processes import child_env
 
 @pytest.fixture(scope="module")
 def stack(home: Path) -> Iterator[CtlStack]:
-    started = CtlStack(home, "titanic", "fake", devices=(TANK, HEATER))
+    started = CtlStack(home, "titanic", "fake", devices=({**TANK, "poll": 0.2}, HEATER))
     yield started
     started.close()
 
@@ -37,7 +37,7 @@ def test_a_line_for_each_change_until_ctrl_c(stack: CtlStack, run_dir: Path) -> 
         assert child.stdout is not None
         for _ in range(3):
             time, name, *value = child.stdout.readline().split("  ")
-            assert name == "test/fake/tank/temperature" and value[0].strip().endswith("°C")
+            assert name == "test/fake/tank/temperature" and "°C" in value[0]
             assert len(time) == 8
         child.send_signal(signal.SIGINT)
         _, err = child.communicate(timeout=WAIT_S)
