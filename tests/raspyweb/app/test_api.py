@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 import jsonschema
 import pytest
 from flask.testing import FlaskClient
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from raspy.common import units
@@ -393,7 +393,7 @@ def test_whatever_is_sent_the_answer_is_what_the_document_says(api: Api, route: 
     path = "/api/v1" + route.path
     operation = api.document["paths"][path][route.method.lower()]
 
-    @settings(max_examples=15)
+    @settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
     @given(requests(path, operation))
     def fuzz(request: tuple[str, object]) -> None:
         url, body = request
