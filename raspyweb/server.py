@@ -105,7 +105,7 @@ class Web(Server):
         return [listening]
 
     def ready(self) -> bool:
-        """It listens. A broker that is there is waited for, one that is not only shortly: the pages say so."""
+        """It listens. The broker is waited for shortly; the pages say so when it is away."""
         deadline = time.monotonic() + PRESENT_S
         while self._bus is not None and not self._bus.values.present and time.monotonic() < deadline:
             if self.stopping.wait(0.05):
