@@ -33,7 +33,7 @@ KEYS_MAX = 2000
 def index() -> str:
     """All jobs of all cores."""
     jobs = {
-        host: [_shown(job) for job in bus().json(f"{host}.core.cron", "list", str(RUNS)).values()]
+        host: [_shown(job) for job in cores.ask(host, "cron", "list", str(RUNS)).values()]
         for host in cores.hosts()
     }
     return render_template("cron/index.html", jobs=jobs)
@@ -43,27 +43,26 @@ def index() -> str:
 @admin
 def new(host: str) -> str | AnyResponse | tuple[str, int]:
     """The form of a new job, and what came back."""
-    service = cores.service(host, "cron")
+    cores.check(host)
     if request.method == "GET":
         return _page(host, "", form.fill({}), {})
-    return _taken(host, service, "add", Fields(request.form).line("name"))
+    return _taken(host, "add", Fields(request.form).line("name"))
 
 
 @blueprint.route("/cron/<host>/<name>", methods=("GET", "POST"))
 @admin
 def edit(host: str, name: str) -> str | AnyResponse | tuple[str, int]:
     """The form of a job, and what came back."""
-    service = cores.service(host, "cron")
     if request.method == "GET":
-        return _page(host, name, form.fill(_job(service, name)), {})
-    return _taken(host, service, "update", name)
+        return _page(host, name, form.fill(_job(host, name)), {})
+    return _taken(host, "update", name)
 
 
 @blueprint.post("/cron/<host>/<name>/fire")
 @operator
 def fire(host: str, name: str) -> AnyResponse:
     """Carry a job out now."""
-    bus().call(cores.service(host, "cron"), "fire", name)
+    cores.call(host, "cron", "fire", name)
     flash(_("{name} was fired.", name=name))
     return redirect(url_for("cron.index"))
 
@@ -73,7 +72,7 @@ def fire(host: str, name: str) -> AnyResponse:
 def switch(host: str, name: str, what: str) -> AnyResponse:
     """Switch a job on or off."""
     active = what == "enable"
-    bus().call(cores.service(host, "cron"), "update", name, json.dumps({"active": active}))
+    cores.call(host, "cron", "update", name, json.dumps({"active": active}))
     flash(_("{name} is switched on.", name=name) if active else _("{name} is switched off.", name=name))
     return redirect(url_for("cron.index"))
 
@@ -82,10 +81,9 @@ def switch(host: str, name: str, what: str) -> AnyResponse:
 @admin
 def remove(host: str, name: str) -> str | AnyResponse:
     """Ask whether a job is to go, and remove it."""
-    service = cores.service(host, "cron")
     if request.method == "GET":
-        return render_template("cron/remove.html", host=host, job=_shown(_job(service, name)))
-    bus().call(service, "remove", name)
+        return render_template("cron/remove.html", host=host, job=_shown(_job(host, name)))
+    cores.call(host, "cron", "remove", name)
     flash(_("{name} was removed.", name=name))
     return redirect(url_for("cron.index"))
 
@@ -97,12 +95,12 @@ def preview(host: str) -> Response:
     definition, errors = form.read(request.form)
     seen: dict[str, Any] = {}
     if not errors:
-        seen, errors = _preview(cores.service(host, "cron"), definition)
+        seen, errors = _preview(host, definition)
     return jsonify(errors=errors, **seen)
 
 
-def _job(service: str, name: str) -> dict[str, Any]:
-    jobs: dict[str, dict[str, Any]] = bus().json(service, "list")
+def _job(host: str, name: str) -> dict[str, Any]:
+    jobs: dict[str, dict[str, Any]] = cores.ask(host, "cron", "list")
     if name not in jobs:
         abort(404, _("There is no such cron job."))
     return jobs[name]
@@ -128,11 +126,11 @@ def _when(definition: Mapping[str, Any]) -> str:
         return str(definition.get("cron") or definition.get("date"))
 
 
-def _preview(service: str, definition: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+def _preview(host: str, definition: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     """What core makes of a definition, in words and as next runs; or where the form is wrong."""
     try:
         asked = {key: value for key, value in definition.items() if value is not None}
-        seen = bus().json(service, "preview", json.dumps(asked), str(RUNS))
+        seen = cores.ask(host, "cron", "preview", json.dumps(asked), str(RUNS))
     except Refused as refusal:
         return {}, {form.field_of(refusal.why): refusal.why}
     return _shown({**seen["definition"], "runs": seen["runs"], "timezone": seen["timezone"]}), {}
@@ -146,7 +144,7 @@ def _zone(name: str) -> ZoneInfo | None:
         return None
 
 
-def _taken(host: str, service: str, action: str, name: str) -> str | AnyResponse | tuple[str, int]:
+def _taken(host: str, action: str, name: str) -> str | AnyResponse | tuple[str, int]:
     """Keep what was sent, or show it again: as a preview, or with what is wrong."""
     definition, errors = form.read(request.form)
     if not name:
@@ -154,12 +152,12 @@ def _taken(host: str, service: str, action: str, name: str) -> str | AnyResponse
     looking = "preview" in request.form
     seen: dict[str, Any] = {}
     if not errors:
-        seen, errors = _preview(service, definition)
+        seen, errors = _preview(host, definition)
     if not errors and not looking:
         try:
             if action == "add":
                 definition = {key: value for key, value in definition.items() if value is not None}
-            bus().call(service, action, name, json.dumps(definition))
+            cores.call(host, "cron", action, name, json.dumps(definition))
         except Refused as refusal:
             errors = {form.field_of(refusal.why): refusal.why}
         else:
@@ -176,12 +174,7 @@ def _page(
     errors: dict[str, str],
     seen: dict[str, Any] | None = None,
 ) -> str:
-    try:
-        scenarios = [
-            one.decode(errors="replace") for one in bus().call(f"{host}.core.scenarios", "list_keys")
-        ]
-    except Refused:
-        scenarios = []
+    scenarios = [one.decode(errors="replace") for one in cores.call(host, "scenarios", "list_keys")]
     keys = sorted(bus().values.snapshot("/device/"))[:KEYS_MAX]
     return render_template(
         "cron/edit.html",

@@ -11,21 +11,17 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from raspyweb.app import cores
 from raspyweb.app.auth import admin, viewer
-from raspyweb.app.bus import bus
 from raspyweb.app.texts import _
 
 FILE_MAX = 1 << 20
 """Bytes of a file that is imported."""
-
-IMPORT_S = 15.0
-"""How long core may take to check and store a file, in seconds."""
 
 
 @viewer
 def export(host: str) -> Response:
     """All scenarios, or those that ``name`` names, as a file."""
     wanted = request.args.getlist("name")
-    found = bus().json(cores.service(host, "scenarios"), "export", *wanted)
+    found = cores.ask(host, "scenarios", "export", *wanted)
     # What may stand in a file's name: names of scenarios have nothing else.
     plain = len(wanted) == 1 and wanted[0].replace("-", "").replace("_", "").isalnum() and wanted[0].isascii()
     name = f"scenario-{wanted[0]}.json" if plain else "scenarios.json"
@@ -47,7 +43,7 @@ def import_(host: str) -> AnyResponse:
     if len(content) > FILE_MAX:
         abort(413, _("The file is larger than {count} bytes.", count=FILE_MAX))
     mode = ["replace"] if "replace" in request.form else []
-    names = bus().json(cores.service(host, "scenarios"), "import", content, *mode, timeout_s=IMPORT_S)
+    names = cores.ask(host, "scenarios", "import", content, *mode)
     flash(_("Imported, and not active yet: {names}. Read them, and put your own keys into their entries.",
             names=", ".join(names)))  # fmt: skip
     return redirect(url_for("scenarios.index"))

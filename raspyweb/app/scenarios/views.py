@@ -55,10 +55,10 @@ def index() -> str:
 @admin
 def new(host: str) -> str | AnyResponse | tuple[str, int]:
     """The form of a new scenario, and what came back."""
-    service = cores.service(host, "scenarios")
+    cores.check(host)
     if request.method == "GET":
         return _page(host, None, *form.fill(form.NEW), {})
-    return _taken(host, service, None, Fields(request.form).line("name"))
+    return _taken(host, None, Fields(request.form).line("name"))
 
 
 @blueprint.get("/scenarios/<host>/<name>")
@@ -73,14 +73,14 @@ def show(host: str, name: str) -> str:
 @admin
 def save(host: str, name: str) -> str | AnyResponse | tuple[str, int]:
     """Keep what was edited."""
-    return _taken(host, cores.service(host, "scenarios"), _info(host, name), name)
+    return _taken(host, _info(host, name), name)
 
 
 @blueprint.post("/scenarios/<host>/<name>/<any(start, stop):what>")
 @operator
 def run(host: str, name: str, what: str) -> AnyResponse:
     """Start or stop a scenario."""
-    (answer,) = bus().call(cores.service(host, "scenario"), what, name)
+    (answer,) = cores.call(host, "scenario", what, name)
     done = json.loads(answer)
     if what == "start":
         flash(_("{name} was started.", name=name) if done else _("{name} runs already.", name=name))
@@ -94,7 +94,7 @@ def run(host: str, name: str, what: str) -> AnyResponse:
 def switch(host: str, name: str, what: str) -> AnyResponse:
     """Let a scenario be started, or not."""
     active = what == "enable"
-    bus().call(cores.service(host, "scenarios"), "update", name, json.dumps({"conf": {"active": active}}))
+    cores.call(host, "scenarios", "update", name, json.dumps({"conf": {"active": active}}))
     flash(_("{name} is switched on.", name=name) if active else _("{name} is switched off.", name=name))
     return redirect(url_for("scenarios.show", host=host, name=name))
 
@@ -105,7 +105,7 @@ def delete(host: str, name: str) -> str | AnyResponse:
     """Ask whether a scenario is to go, and delete it."""
     if request.method == "GET":
         return render_template("scenarios/delete.html", host=host, one=_info(host, name))
-    bus().call(cores.service(host, "scenarios"), "delete", name)
+    cores.call(host, "scenarios", "delete", name)
     flash(_("{name} was deleted.", name=name))
     return redirect(url_for("scenarios.index"))
 
@@ -126,17 +126,17 @@ def live(host: str, name: str) -> Response:
 
 
 def _all(host: str) -> dict[str, dict[str, Any]]:
-    listed: dict[str, dict[str, Any]] = bus().json(f"{host}.core.scenarios", "list")
+    listed: dict[str, dict[str, Any]] = cores.ask(host, "scenarios", "list")
     return {name: {**one, "last": _last(one)} for name, one in listed.items()}
 
 
 def _info(host: str, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = bus().json(cores.service(host, "scenario"), "info", name)
+    found: dict[str, Any] = cores.ask(host, "scenario", "info", name)
     return found
 
 
 def _log(host: str, name: str) -> list[dict[str, Any]]:
-    lines: list[dict[str, Any]] = bus().json(cores.service(host, "scenario"), "log", name, str(LOG_LINES))
+    lines: list[dict[str, Any]] = cores.ask(host, "scenario", "log", name, str(LOG_LINES))
     return lines
 
 
@@ -170,9 +170,7 @@ def _told(info: dict[str, Any]) -> str:
     return str(get_template_attribute("scenarios/_state.html", "last")(_last(info), info["running_s"]))
 
 
-def _taken(
-    host: str, service: str, info: dict[str, Any] | None, name: str
-) -> str | AnyResponse | tuple[str, int]:
+def _taken(host: str, info: dict[str, Any] | None, name: str) -> str | AnyResponse | tuple[str, int]:
     """Keep what was sent, or show it again with what is wrong."""
     definition, errors = form.read(request.form)
     found = form.rows(request.form)
@@ -180,7 +178,7 @@ def _taken(
         errors.setdefault("name", _("It needs a name: letters, digits, _ and -."))
     if not errors:
         try:
-            bus().call(service, "update" if info else "add", name, json.dumps(definition))
+            cores.call(host, "scenarios", "update" if info else "add", name, json.dumps(definition))
         except Refused as refusal:
             errors[form.field_of(refusal.why, found)] = refusal.why
         else:

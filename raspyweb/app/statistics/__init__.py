@@ -15,7 +15,7 @@ from raspyweb.app.requests import tree
 blueprint = Blueprint("statistics", __name__)
 
 SERVERS_MAX = 100
-ANSWER_S = 2.0
+ANSWER_S = 5.0
 """How long one server may take to tell its figures, in seconds."""
 
 WAKE_S = 10.0

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from raspyweb.app.bus import EXTENSION as BUS
 from tests.raspyweb.app.house import House, Visitor, application, running
+from tests.support.broker import RunningBroker
 
 
 @pytest.fixture(scope="module")
@@ -22,4 +24,13 @@ def house() -> Iterator[House]:
 def alone(run_dir: Path) -> Iterator[Visitor]:
     """An admin's browser while the broker is away."""
     with application(run_dir / "web", f"ipc://{run_dir}") as app:
+        yield Visitor(app, "admin")
+
+
+@pytest.fixture
+def coreless(broker: RunningBroker, run_dir: Path) -> Iterator[Visitor]:
+    """An admin's browser where there is a broker and nothing else."""
+    with application(run_dir / "web", broker.url) as app:
+        # As if it had followed the values for a while: the broker is there.
+        app.extensions[BUS].values.present = True
         yield Visitor(app, "admin")

@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-from tests.raspyweb.app.automation import alone, house
+from tests.raspyweb.app.automation import alone, coreless, house
 
-__all__ = ["alone", "house"]
+__all__ = ["alone", "coreless", "house"]

@@ -157,6 +157,12 @@ def test_a_host_without_core_is_not_found(house: House, path):
     assert house.admin.get(path).status_code == 404
 
 
+def test_without_core_the_pages_say_so(coreless: Visitor):
+    reply = coreless.get("/cron/")
+    assert reply.status_code == 200 and "so nothing is scheduled" in shown(reply)
+    assert coreless.get(f"{PAGES}/-new").status_code == 404
+
+
 def test_without_a_broker_the_pages_say_so(alone: Visitor):
     for path in ("/cron/", f"{PAGES}/-new", f"{PAGES}/x"):
         reply = alone.get(path)

@@ -192,6 +192,12 @@ def test_live_keys_are_offered(house: House):
     )
 
 
+def test_without_core_the_pages_say_so(coreless: Visitor):
+    reply = coreless.get("/scenarios/")
+    assert reply.status_code == 200 and "so there are no scenarios" in shown(reply)
+    assert coreless.get(f"{PAGES}/-new").status_code == 404
+
+
 def test_without_a_broker_the_pages_say_so(alone: Visitor):
     for path in ("/scenarios/", f"{PAGES}/-new", f"{PAGES}/x"):
         reply = alone.get(path)
