@@ -7,6 +7,7 @@ events (scenarios, cron jobs, copies, failures, what anybody has it log) is show
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -29,6 +30,10 @@ from raspyweb.app.bus import BusAway, Refused, bus
 
 LEVELS = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 """The priority of each level of the text logs."""
+
+
+MOMENT_MAX = 1e11
+"""The last moment of a cursor, in seconds since 1970."""
 
 
 class Found(NamedTuple):
@@ -76,7 +81,7 @@ def nothing() -> Found:
 
 
 def _logs(query: Query, before: str, after: str, why: str) -> Found:
-    """The same from the text logs; a cursor there is a time."""
+    """The same from the text logs."""
     link = bus()
     service = f"{link.server('logger')}.log"
     if service not in link.services():
@@ -87,26 +92,49 @@ def _logs(query: Query, before: str, after: str, why: str) -> Found:
     except Refused:
         keys = []
     if before:
-        query = replace(query, until=_moment(before) - 1e-6)
+        query = replace(query, until=_cursor(before)[0])
     if after:
-        query = replace(query, since=_moment(after) + 1e-6)
-    lines: list[Line] = []
+        query = replace(query, since=_cursor(after)[0])
+    every: list[Line] = []
     for key in keys:
         if query.server in ("", key):
-            lines += (line for line in _read_log(service, key, query) if _wanted(line, query))
-    lines.sort(key=lambda line: line.time)
-    more = len(lines) > query.limit
-    lines = lines[: query.limit] if after else lines[-query.limit :]
-    first, last = (f"t={lines[0].time!r}", f"t={lines[-1].time!r}") if lines else ("", after)
-    scenarios = sorted({line.scenario for line in lines} - {""})
-    return Found(Page(lines, first, last, more), keys, [], scenarios, why)
+            every += (line for line in _read_log(service, key, query) if _wanted(line, query))
+    every.sort(key=lambda line: line.time)
+    page = _cut(every, query.limit, before, after)
+    return Found(page, keys, [], sorted({line.scenario for line in page.lines} - {""}), why)
 
 
-def _moment(cursor: str) -> float:
+def _cut(every: list[Line], limit: int, before: str, after: str) -> Page:
+    """One page of all lines. Several may have one time: a cursor is a time, and how many of it were seen."""
+    begin, end = 0, len(every)
+    if before:
+        moment, seen = _cursor(before)
+        end = max(0, sum(line.time <= moment for line in every) - seen)
+    if after:
+        moment, seen = _cursor(after)
+        begin = min(end, sum(line.time < moment for line in every) + seen)
+    more = end - begin > limit
+    if after:
+        end = min(end, begin + limit)
+    else:
+        begin = max(begin, end - limit)
+    if begin == end:
+        return Page([], "", after, more)
+    first, last = every[begin].time, every[end - 1].time
+    later = sum(line.time == first for line in every[begin:])
+    earlier = sum(line.time == last for line in every[:end])
+    return Page(every[begin:end], f"{first!r},{later}", f"{last!r},{earlier}", more)
+
+
+def _cursor(text: str) -> tuple[float, int]:
+    moment, _, seen = text.partition(",")
     try:
-        return float(cursor.removeprefix("t="))
+        found = float(moment), int(seen)
     except ValueError:
-        raise ClientError("the cursor must be one that an earlier answer gave") from None
+        found = (math.nan, 0)
+    if not 0 <= found[0] < MOMENT_MAX or not 0 <= found[1] <= LINES_MAX:
+        raise ClientError("the cursor must be one that an earlier answer gave")
+    return found
 
 
 def _read_log(service: str, key: str, query: Query) -> list[Line]:

@@ -16,6 +16,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from raspy.common.journal_reader import Line
+from raspyweb.app.journal import source
 from tests.conftest import wait_for
 from tests.support.dashboard import Dashboard, house
 from tests.support.journal import write_journal
@@ -228,6 +230,26 @@ def test_text_logs_are_followed_and_paged(foreground: Dashboard, no_journal: Non
     later = api.get("/api/v1/journal", query_string={"after": newest["last"]}).json
     assert [one["message"] for one in later["lines"]] == ["feeding is over"]
     assert api.get("/api/v1/journal?before=nonsense").status_code == 400
+
+
+@given(
+    times=st.lists(st.sampled_from([1.0, 2.0, 2.5, 3.0]), max_size=12).map(sorted),
+    limit=st.integers(1, 4),
+    forward=st.booleans(),
+)
+def test_pages_join_without_a_gap_or_a_double_also_where_lines_have_one_time(
+    times: list[float], limit: int, forward: bool
+) -> None:
+    every = [Line(at, 6, "x", str(number), "", "", "") for number, at in enumerate(times)]
+    found: list[Line] = []
+    cursor, more = "", bool(every)
+    if forward:
+        cursor = "0.0,0"
+    while more:
+        page = source._cut(every, limit, "" if forward else cursor, cursor if forward else "")
+        found = found + page.lines if forward else page.lines + found
+        cursor, more = (page.last if forward else page.first), page.more
+    assert found == every
 
 
 def test_the_logger_away_is_said(run_dir: Path, no_journal: None) -> None:
