@@ -18,6 +18,10 @@ from raspy.common.zhelpers import set_id
 if TYPE_CHECKING:
     from raspy.common.titanic_client import TitanicClient
 
+# A new connection after one that broke is made so long after that one was, in seconds; sooner by a client that
+# waits less for an answer.
+AGAIN_S = 0.5
+
 Request = str | bytes | Sequence[str | bytes]
 
 
@@ -126,8 +130,8 @@ class MajorDomoClient:
             if not lost or self.refusal == DENIED:
                 return None
             # A connection that breaks at once was not to a broker, and is not made again at once.
-            now = time.monotonic()
-            time.sleep(max(0.0, min(self._connected_at + self.timeout / 1000, deadline) - now))
+            again_at = self._connected_at + min(self.timeout / 1000, AGAIN_S)
+            time.sleep(max(0.0, min(again_at, deadline) - time.monotonic()))
         return None
 
     def _wait(self, service: bytes, deadline: float) -> tuple[list[bytes] | None, bool]:

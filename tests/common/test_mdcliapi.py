@@ -121,6 +121,16 @@ def test_the_request_goes_out_again_when_the_connection_broke(
     assert asking.done() == [b"200"]
 
 
+def test_a_patient_client_is_back_soon(played: PlayedBroker, client: MajorDomoClient) -> None:
+    """However long it waits for an answer, it does not wait so long to ask again."""
+    client.timeout, client.retries = 300_000, 2
+    asking = Asking(lambda: client.send("again", "x"))
+    played.receive()
+    played.restart()
+    played.reply(played.receive(), b"200")
+    assert asking.done() == [b"200"]
+
+
 def test_it_is_not_sent_for_ever(played: PlayedBroker, client: MajorDomoClient) -> None:
     client.timeout, client.retries = 50, 3
     asking = Asking(lambda: client.send("again", "x"))
