@@ -18,8 +18,8 @@ from raspy.common.zhelpers import set_id
 if TYPE_CHECKING:
     from raspy.common.titanic_client import TitanicClient
 
-# A new connection after one that broke is made so long after that one was, in seconds; sooner by a client that
-# waits less for an answer.
+# A connection is made so long after one that broke, in seconds; sooner by a client that waits less
+# for an answer.
 AGAIN_S = 0.5
 
 Request = str | bytes | Sequence[str | bytes]
