@@ -92,12 +92,17 @@ class CtlStack:
 
     def __init__(self, home: Path, *servers: str, devices: tuple[Mapping[str, Any], ...] = ()):
         self.processes = Processes(home)
-        self.broker = RunningBroker(self.processes)
-        self.url = self.broker.url
-        for name in servers:
-            self.broker.server(name)
-        for device in devices:
-            self.ask(f"{HOSTNAME}.fake.devices", "add", json.dumps(device))
+        try:
+            self.broker = RunningBroker(self.processes)
+            self.url = self.broker.url
+            for name in servers:
+                self.broker.server(name)
+            for device in devices:
+                self.ask(f"{HOSTNAME}.fake.devices", "add", json.dumps(device))
+        except BaseException:
+            # What has started would disturb the tests of other modules.
+            self.processes.close()
+            raise
 
     def ask(self, service: str, *frames: str | bytes) -> list[bytes]:
         """A request that must go well."""

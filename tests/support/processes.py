@@ -19,8 +19,8 @@ COVERAGE_SITE = ROOT / "tests" / "coverage_site"
 STOP_S = 15
 """How long a child may take to end after SIGTERM."""
 
-START_S = 20
-"""How long a child may take until READY=1 (two cores, a full test run beside it)."""
+START_S = 60
+"""How long a child may take until READY=1 (two cores, a full test run and others beside it)."""
 
 # A daemon of a test is not the one that a service manager around the test run is waiting for.
 FOREIGN = (
