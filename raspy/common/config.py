@@ -114,6 +114,10 @@ def default_hostname() -> str:
 COMMON = (
     Option("hostname", str, "", "this machine's name on the bus; empty for the system's own"),
     Option("broker", str, "ipc:///run/raspy", "where the broker is: ipc://FOLDER or tcp://HOST:PORT"),
+    Option(
+        "broker_key", str, "", "the public key of a broker on another machine (raspyctl key show tells it)"
+    ),
+    Option("key_file", Path, None, "the file of this machine's own key, for a broker on another machine"),
     Option("log_level", str, "info", "the least level that is logged", choices=LEVELS),
     Option("latitude", float, None, "latitude of the place, degrees, north positive", -90, 90),
     Option("longitude", float, None, "longitude of the place, degrees, east positive", -180, 180),

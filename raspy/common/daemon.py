@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import raspy
-from raspy.common import config, journal, systemd
+from raspy.common import config, curve, journal, systemd
 from raspy.common.address import BrokerAddress
 from raspy.common.executive import Executive, ServerFailed
 
@@ -55,7 +55,7 @@ def run(cls: type[Executive], argv: Sequence[str] | None = None) -> int:
     arguments = parser(name, summary).parse_args(argv)
     try:
         settings = config.load(name, cls.SETTINGS, arguments.config, arguments.set)
-        broker = BrokerAddress.parse(arguments.broker or settings.broker)
+        broker = broker_of(arguments.broker or settings.broker, settings)
     except (config.ConfigError, ValueError) as error:
         return _refuse(name, str(error))
     journal.set_up(name, arguments.log_level or settings.log_level)
@@ -67,6 +67,30 @@ def run(cls: type[Executive], argv: Sequence[str] | None = None) -> int:
         settings=settings,
     )
     return _run_to_end(executive)
+
+
+def broker_of(url: str, settings: config.Settings) -> BrokerAddress:
+    """The broker's address, with the keys to it if the configuration names them.
+
+    Raises:
+        ConfigError: they can't be used.
+        ValueError: *url* is no address.
+    """
+    broker = BrokerAddress.parse(url)
+    if broker.is_local or not settings.broker_key:
+        return broker
+    if not curve.is_key(settings.broker_key):
+        raise config.ConfigError(
+            f"broker_key {settings.broker_key!r}: a key has {curve.KEY_CHARACTERS} characters"
+        )
+    if settings.key_file is None:
+        raise config.ConfigError("broker_key needs key_file, the file of this machine's own key")
+    try:
+        return broker.secured(curve.CurveKeys(settings.broker_key, curve.load(settings.key_file)))
+    except FileNotFoundError:
+        raise config.ConfigError(f"key_file {settings.key_file}: there is no such file") from None
+    except curve.KeyFault as error:
+        raise config.ConfigError(f"key_file {error}") from error
 
 
 def state_folder(name: str) -> Path:

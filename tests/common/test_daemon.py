@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from raspy.common import daemon
+from raspy.common import curve, daemon
+from raspy.common.config import ConfigError, Settings
 from raspy.common.mdcliapi import MajorDomoClient
+from tests.support.curved import CurvedBroker
 
 BROKER = "raspy.servers.broker"
 
@@ -37,7 +39,7 @@ def test_the_command_line_goes_before_the_configuration(processes, run_dir):
     [
         ("[broker]\nmax_kays = 1\n", [], "[broker] max_kays: no such key, did you mean max_keys?"),
         ("", ["--broker", "pi"], "broker address 'pi': write ipc:///run/raspy or tcp://HOST:5514"),
-        ("", ["--set", "listen=tcp://0.0.0.0:5514"], "plain TCP is allowed on loopback only"),
+        ("", ["--broker", "tcp://0.0.0.0:5514"], "plain TCP is allowed on loopback only"),
         ("", ["--set", "listen=nonsense"], "[broker] listen: broker address 'nonsense'"),
     ],
 )
@@ -107,3 +109,44 @@ def test_where_state_is_kept(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert daemon.user_state_folder() == tmp_path / ".local" / "state" / "raspy"
     assert os.environ["HOME"] == str(tmp_path)
+
+
+def test_a_broker_on_another_machine(processes):
+    """A device server there registers here, for the host that its key may serve."""
+    broker = CurvedBroker(processes, host="127.0.0.1")
+    broker.server("titanic")
+    own = curve.make(processes.home / "key")
+    broker.authorize("garden", own.public, " serve=greenhouse")
+    fake = processes.start_ready(
+        "raspy.servers.fake", "--broker", broker.tcp, "--hostname", "greenhouse",
+        "--data-dir", processes.home / "fake", "--config", broker.config,
+        "--set", f"broker_key={broker.public}", "--set", f"key_file={processes.home}/key",
+    )  # fmt: skip
+    with MajorDomoClient(broker.url) as client:
+        client.timeout, client.retries = 20_000, 1
+        assert client.call("greenhouse.fake.mmi", "status")
+        assert client.call("greenhouse.fake.devices", "list_keys") == []
+    assert fake.stop() == 0
+
+
+def test_keys_that_cannot_be_used(run_dir):
+    good = {"broker_key": "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7", "key_file": run_dir / "key"}
+    url = "tcp://pi:5514"
+
+    def fails(**changes):
+        with pytest.raises(ConfigError) as caught:
+            daemon.broker_of(url, Settings.defaults(**{**good, **changes}))
+        return str(caught.value)
+
+    assert "a key has 40 characters" in fails(broker_key="short")
+    assert "broker_key needs key_file" in fails(key_file=None)
+    assert "there is no such file" in fails()
+    (run_dir / "key").write_text("nothing")
+    (run_dir / "key").chmod(0o644)
+    assert "others may read this secret key" in fails()
+    (run_dir / "key").unlink()
+    own = curve.make(run_dir / "key")
+    keys = daemon.broker_of(url, Settings.defaults(**good)).keys
+    assert keys is not None and keys.own == own
+    assert daemon.broker_of(url, Settings.defaults()).keys is None
+    assert daemon.broker_of("ipc:///run/raspy", Settings.defaults(**good)).keys is None
