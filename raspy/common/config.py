@@ -64,11 +64,11 @@ class Option(NamedTuple):
             return "a text"
         kind = "a whole number" if self.type is int else "a number"
         if self.minimum is not None and self.maximum is not None:
-            return f"{kind} from {self.minimum:g} to {self.maximum:g}"
+            return f"{kind} from {self.minimum:.10g} to {self.maximum:.10g}"
         if self.minimum is not None:
-            return f"{kind} of at least {self.minimum:g}"
+            return f"{kind} of at least {self.minimum:.10g}"
         if self.maximum is not None:
-            return f"{kind} of at most {self.maximum:g}"
+            return f"{kind} of at most {self.maximum:.10g}"
         return kind
 
     def read(self, text: str) -> Any:

@@ -99,6 +99,8 @@ def test_every_key_of_the_configuration_is_described(section: str) -> None:
 
 
 def test_defaults_are_words() -> None:
+    assert options.shown(32 << 20, in_bytes=True) == "; the default is `33554432` (32 MiB)"
+    assert options.shown(64 << 10, in_bytes=True) == "; the default is `65536` (64 KiB)"
     shown = [options.shown(value) for value in (None, "", [], True, False, ["/mnt", "/media"], 3.5, 604800.0)]
     assert shown == [
         *["; not set by default"] * 3, "; the default is `yes`", "; the default is `no`",

@@ -22,12 +22,15 @@ def section(name: str) -> Iterator[str]:
         yield f"`[{name}]` has only the keys of `[{COMMON_SECTION}]`."
     for option in options:
         yield f"`{option.name}`"
-        default = shown(option.default)
+        default = shown(option.default, in_bytes=option.name.endswith("_bytes"))
         yield f":   {option.info[:1].upper()}{option.info[1:]}. It is {option.allowed()}{default}.\n"
 
 
-def shown(default: object) -> str:
+def shown(default: object, *, in_bytes: bool = False) -> str:
     """The default of a key, in words."""
+    if in_bytes and isinstance(default, int):
+        size = f"{default >> 20} MiB" if default >= 1 << 20 else f"{default >> 10} KiB"
+        return f"; the default is `{default}` ({size})"
     if default is None or default == "" or default == []:
         return "; not set by default"
     if isinstance(default, bool):
