@@ -197,7 +197,6 @@ def _page(
     line = form.line_of(errors["code"]) if "code" in errors else last["line"] if last and not errors else None
     return render_template(
         "scenarios/edit.html", host=host, one=info, last=last, fields=fields, rows=found, errors=errors,
-        lines=_log(host, info["name"]) if info else [], line=line, tests=form.TESTS, spare=SPARE_ROWS,
+        lines=_log(host, info["name"]) if info else [], line=line, spare=SPARE_ROWS,
         keys=sorted(bus().values.snapshot("/"))[:KEYS_MAX], editable=user.may("admin"),
-        conf=info["conf"] if info else form.NEW["conf"],
     )  # fmt: skip
