@@ -9,6 +9,7 @@ Source: org.freedesktop.systemd1(5), systemd-analyze(1) on security.
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Sequence
@@ -156,9 +157,16 @@ def exposure(names: Sequence[str]) -> dict[str, float]:
     if not names:
         return {}
     command = ["systemd-analyze", "--no-pager", "security", *names]
+    # Its life is not the daemon's, which alone may speak to the service manager.
+    environment = {name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"}
     try:
         done = subprocess.run(
-            command, capture_output=True, stdin=subprocess.DEVNULL, timeout=ANALYZE_S, check=False
+            command,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=ANALYZE_S,
+            check=False,
+            env=environment,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ServerError(f"systemd-analyze security can't be asked: {error}") from error

@@ -18,6 +18,7 @@ from pathlib import Path
 from tests.system.checks import (
     activation,
     control,
+    dashboard,
     install,
     journal,
     memory,
@@ -47,6 +48,7 @@ CHECKS: tuple[tuple[str, Callable[[Raspy, Report], None]], ...] = (
     ("journal", journal.check),
     ("scenario", scenario.check),
     ("surroundings", surroundings.check),
+    ("dashboard", dashboard.check),
     ("stop, start, restart", control.check),
     ("upgrade", upgrade.check),
     ("reboot", reboot.check),
