@@ -9,7 +9,7 @@ PACKAGES := raspy python3-raspy raspyweb raspy-doc
 need := @tools/install-packages
 
 .DEFAULT_GOAL := help
-.PHONY: help run test tests devtests systemtest lint bench clean develop start deb debs repo install uninstall docs
+.PHONY: help run test tests devtests systemtest lint bench clean develop start deb debs repo debcheck install uninstall docs
 
 help: ## this list
 	@echo "RasPy. The targets:"
@@ -66,6 +66,10 @@ debs: ## the Python libraries that Debian lacks as packages (debian-libraries.tx
 repo: ## a signed apt repository of the packages for Debian 12 and 13, in dist/repo (root only)
 	@for suite in $(SUITES); do tools/build-deb $$suite && tools/build-libraries $$suite || exit 1; done
 	@tools/make-repo $(SUITES)
+
+debcheck: ## what lintian, piuparts and autopkgtest say of the packages, some minutes (SUITE=trixie; root only)
+	@tools/build-deb $(SUITE)
+	@tools/check-deb $(SUITE)
 
 install: deb ## build the packages and install them on this machine with apt (root only)
 	apt-get -y install $(PACKAGES:%=$(CURDIR)/dist/$(SUITE)/%_*.deb)

@@ -10,7 +10,7 @@ import subprocess
 from tests.support.processes import ROOT
 
 MANUAL = {"develop", "install", "uninstall", "tests", "devtests", "start", "docs"}
-DAILY = {"help", "run", "test", "systemtest", "lint", "bench", "clean", "deb", "debs", "repo"}
+DAILY = {"help", "run", "test", "systemtest", "lint", "bench", "clean", "deb", "debs", "repo", "debcheck"}
 
 
 def make(*targets: str) -> subprocess.CompletedProcess[str]:
