@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from raspyweb.app.bus import EXTENSION as BUS
-from tests.raspyweb.app.house import House, Visitor, application, running
+from tests.raspyweb.app.house import House, Visitor, running
 from tests.support.broker import RunningBroker
+from tests.support.dashboard import Dashboard
 
 
 @pytest.fixture(scope="module")
@@ -23,14 +23,14 @@ def house() -> Iterator[House]:
 @pytest.fixture
 def alone(run_dir: Path) -> Iterator[Visitor]:
     """An admin's browser while the broker is away."""
-    with application(run_dir / "web", f"ipc://{run_dir}") as app:
-        yield Visitor(app, "admin")
+    dashboard = Dashboard(run_dir / "web", f"ipc://{run_dir}", present=False)
+    yield Visitor(dashboard, "admin")
+    dashboard.close()
 
 
 @pytest.fixture
 def coreless(broker: RunningBroker, run_dir: Path) -> Iterator[Visitor]:
     """An admin's browser where there is a broker and nothing else."""
-    with application(run_dir / "web", broker.url) as app:
-        # As if it had followed the values for a while: the broker is there.
-        app.extensions[BUS].values.present = True
-        yield Visitor(app, "admin")
+    dashboard = Dashboard(run_dir / "web", broker.url)
+    yield Visitor(dashboard, "admin")
+    dashboard.close()

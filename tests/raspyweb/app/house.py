@@ -1,31 +1,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The dashboard's application beside a real broker, titanic, core and simulated devices; and its visitors."""
+"""The dashboard beside a real broker, titanic, core and simulated devices, and those who visit it."""
 
 from __future__ import annotations
 
 import json
 import socket
 import tempfile
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from flask import Flask
 from werkzeug.test import TestResponse
 
 from raspy.common.mdwrkapi import MajorDomoWorker
-from raspyweb.app import create_app
-from raspyweb.app.auth import EXTENSION as ACCOUNTS
-from raspyweb.app.bus import EXTENSION as BUS
-from raspyweb.config import TestingConfig
 from tests.servers.core.stack import CoreStack
 from tests.support.broker import HOSTNAME
+from tests.support.dashboard import USERS, Dashboard
 from tests.support.waiting import wait_for
 
-ROLES = ("viewer", "operator", "admin")
 TOKEN = "the token of the tests"
 
 SCRIPT = "<script>alert(1)</script>"
@@ -45,11 +38,9 @@ HOSTILE = (
 class Visitor:
     """A browser of a user with a role; every change carries the token of its session unless told not to."""
 
-    def __init__(self, app: Flask, role: str) -> None:
-        self.client = app.test_client()
+    def __init__(self, dashboard: Dashboard, role: str) -> None:
+        self.client = dashboard.browser(next(name for name, own in USERS.items() if own == role))
         with self.client.session_transaction() as session:
-            session["id"] = app.extensions[ACCOUNTS].open_session(f"the-{role}")
-            session["seen"] = time.time()
             session["csrf"] = TOKEN
 
     def get(self, path: str, **query: Any) -> TestResponse:
@@ -61,46 +52,19 @@ class Visitor:
         return self.client.post(path, data={**(fields or {}), **({"csrf_token": TOKEN} if csrf else {})})
 
 
-@contextmanager
-def application(folder: Path, broker: str) -> Iterator[Flask]:
-    """An application with a user of each role, not yet following the values."""
-
-    class Config(TestingConfig):
-        BROKER = broker
-        HOSTNAME = HOSTNAME
-        DATA_DIR = folder
-
-    app = create_app(Config)
-    try:
-        for role in ROLES:
-            app.extensions[ACCOUNTS].add(f"the-{role}", role, "a password of the tests")
-        yield app
-    finally:
-        app.extensions[BUS].close()
-
-
 class House:
-    """A stack with the dashboard's application, which follows its values."""
+    """A stack with the dashboard.
 
-    def __init__(self, stack: CoreStack, app: Flask) -> None:
+    Attributes:
+        viewer, operator, admin: who may look, steer, and change everything.
+    """
+
+    def __init__(self, stack: CoreStack, dashboard: Dashboard) -> None:
         self.stack = stack
-        self.app = app
-        self.visitors = {role: Visitor(app, role) for role in ROLES}
-
-    @property
-    def viewer(self) -> Visitor:
-        """Who may only look."""
-        return self.visitors["viewer"]
-
-    @property
-    def operator(self) -> Visitor:
-        """Who may steer."""
-        return self.visitors["operator"]
-
-    @property
-    def admin(self) -> Visitor:
-        """Who may change everything."""
-        return self.visitors["admin"]
+        self.bus = dashboard.bus
+        self.visitors = {role: Visitor(dashboard, role) for role in USERS.values()}
+        self.viewer, self.operator = self.visitors["viewer"], self.visitors["operator"]
+        self.admin = self.visitors["admin"]
 
 
 class Sleeper:
@@ -142,17 +106,10 @@ def running() -> Iterator[House]:
     with tempfile.TemporaryDirectory(prefix="raspy-", dir="/tmp") as home:
         stack = CoreStack(Path(home), fake=True)
         try:
-            with application(Path(home) / "web", stack.broker.url) as app:
-                bus = app.extensions[BUS]
-                follower = threading.Thread(target=bus.follow, args=(lambda: None,))
-                follower.start()
-                try:
-                    wait_for(lambda: bus.values.present, 40, "the dashboard's mirror")
-                    # Its connection stays for the next request; a test would take it for one left open.
-                    bus.call("mmi.discovery", ".*")
-                    yield House(stack, app)
-                finally:
-                    bus.shutdown()
-                    follower.join()
+            dashboard = Dashboard(Path(home) / "web", stack.broker.url)
+            try:
+                yield House(stack, dashboard)
+            finally:
+                dashboard.close()
         finally:
             stack.close()

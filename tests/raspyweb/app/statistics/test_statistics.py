@@ -41,7 +41,7 @@ def test_a_server_that_refuses_does_not_spoil_the_page(house: House):
     name = f"{HOSTNAME}.broken"
     worker = MajorDomoWorker(house.stack.broker.url, f"{name}.statistics")
     try:
-        wait_for(lambda: f"{name}.statistics" in house.app.extensions["raspy.bus"].awake(), 20, "the worker")
+        wait_for(lambda: f"{name}.statistics" in house.bus.awake(), 20, "the worker")
         asking = Asking(lambda: house.viewer.get("/statistics/"))
         address, _request = wait_for(lambda: worker.receive(0.2), 20, "the request")
         worker.reply(address, [f"no {SCRIPT}".encode(), b"500"])
