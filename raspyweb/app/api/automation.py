@@ -26,7 +26,8 @@ COUNT = Parameter("count", "integer", "how many times", minimum=1, maximum=1000)
 def _core(host: str, suffix: str) -> str:
     """A service of a core."""
     if host:
-        return cores.service(host, suffix)
+        cores.check(host)
+        return f"{host}.{cores.SERVER}.{suffix}"
     service = f"{bus().server(cores.SERVER)}.{suffix}"
     if service not in bus().services():
         abort(404, "there is no core on the bus")
