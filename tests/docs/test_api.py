@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The examples of the API reference do what they say."""
+"""What the manual shows of programs on the bus does what it says."""
 
 from __future__ import annotations
 
+import re
 import threading
+from pathlib import Path
 from queue import SimpleQueue
 
 import pytest
 
+from raspy.common import curve
 from raspy.common.kvcliapi import KvPublisherClient, KvSubscriberClient
 from raspy.common.mdcliapi import MajorDomoClient
-from tests.conftest import RunningBroker, wait_for
+from tests.conftest import Processes, RunningBroker, wait_for
 from tests.docs import pages
+from tests.support.curved import CurvedBroker
 
 pytestmark = pytest.mark.timeout(300)
 ASK, FOLLOW = pages.blocks(pages.read("api.md"), "python")
@@ -46,3 +50,15 @@ def test_following(broker: RunningBroker) -> None:
     program.join(20)
     follower.destroy()
     publisher.destroy()
+
+
+def test_from_another_machine(processes: Processes, run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    [code] = pages.blocks(pages.read("remote.md"), "python")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(run_dir / "config"))
+    own = curve.make(curve.user_key_file())
+    broker = CurvedBroker(processes)
+    broker.authorize("desktop", own.public)
+    code = re.sub(r'CurveKeys\(".+?"', lambda _: f"CurveKeys({broker.public!r}", code)
+    printed: SimpleQueue[list[bytes]] = SimpleQueue()
+    exec(code.replace("tcp://pi:5514", broker.tcp), {"print": printed.put})  # noqa: S102
+    assert b"test.broker.mmi" in printed.get(timeout=20)
