@@ -28,6 +28,7 @@ MISSED = ("skip", "run")
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 FRAMES_MAX = 20
 
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}")
 _TIME = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])(:00)?")
 # How core's reasons begin, and the field that they are about.
 _PLACES = (
@@ -99,6 +100,11 @@ def fill(definition: Mapping[str, Any]) -> dict[str, str]:
         request = definition[REQUEST]
         form |= {"work": REQUEST, "service": request["service"], "frames": "\n".join(request["frames"])}
     return form
+
+
+def plain_date(text: str) -> bool:
+    """Whether a browser's field for day and time can hold it: to the minute, and in the place's own zone."""
+    return not text or _DATE.fullmatch(text) is not None
 
 
 def field_of(reason: str) -> str:

@@ -178,6 +178,7 @@ def _page(
     keys = sorted(bus().values.snapshot("/device/"))[:KEYS_MAX]
     return render_template(
         "cron/edit.html",
+        plain_date=form.plain_date(fields.get("date", "")),
         host=host,
         name=name,
         fields=fields,

@@ -12,6 +12,9 @@ from raspyweb.app.bus import Refused, bus
 
 SERVICE = re.compile(r"(?P<host>[^./]{1,100})\.(?P<server>[^./]{1,100})\.(?P<suffix>[^./]{1,100})")
 
+MANY = 1000
+"""As many arguments as one likes."""
+
 TELL_S = 10.0
 """How long a server may take to start and to tell its actions, in seconds."""
 
@@ -23,13 +26,20 @@ def _takes(least: int, most: int, info: str) -> dict[str, Any]:
     return {"least": least, "most": most, "info": info}
 
 
+def _told(one: object) -> dict[str, Any]:
+    """What a server tells of an action, as far as it can be used; it may be of any make."""
+    told = one if isinstance(one, dict) else {}
+    least, most = (told.get(key) if isinstance(told.get(key), int) else None for key in ("least", "most"))
+    return _takes(max(0, least or 0), MANY if most is None else most, str(told.get("info") or ""))
+
+
 # The services without actions of their own: the request is the arguments. RFC 8, RFC 9.
 PLAIN = {
     "mmi.service": _takes(1, 1, "SERVICE: 200 when it is there, 404 when not."),
     "mmi.discovery": _takes(1, 1, "REGEX: the services that match, a frame each."),
     "mmi.workers": _takes(1, 1, "SERVICE: the number of its workers; of all if it is empty."),
-    "titanic.request": _takes(2, 1000, "SERVICE FRAME...: keep a request; the answer is its id."),
-    "titanic.submit": _takes(3, 1000, "ID SERVICE FRAME...: keep a request under this id."),
+    "titanic.request": _takes(2, MANY, "SERVICE FRAME...: keep a request; the answer is its id."),
+    "titanic.submit": _takes(3, MANY, "ID SERVICE FRAME...: keep a request under this id."),
     "titanic.reply": _takes(1, 1, "ID: the reply to a request; 300 while there is none."),
     "titanic.close": _takes(1, 1, "ID: forget a request and its reply."),
 }
@@ -37,7 +47,7 @@ PLAIN = {
 STORE = "titanic.store"
 STORE_ACTIONS = {
     "get": _takes(2, 3, "get SERVICE SECTION [KEY]: its value; without KEY all keys and values in turn."),
-    "set": _takes(4, 1000, "set SERVICE SECTION KEY VALUE [KEY VALUE]...: an empty value deletes."),
+    "set": _takes(4, MANY, "set SERVICE SECTION KEY VALUE [KEY VALUE]...: an empty value deletes."),
     "delete": _takes(2, 3, "delete SERVICE SECTION [KEY]: forget that key, or the whole section."),
     "list": _takes(0, 2, "list [SERVICE [SECTION]]: the services, the sections of one, the keys of these."),
 }
@@ -113,5 +123,5 @@ def actions(service: str, names: Collection[str]) -> Actions:
     except Refused:
         # A server of another make, which does not tell.
         return {}
-    found = listed.get(match["suffix"], {}) if isinstance(listed, dict) else {}
-    return {str(name): one for name, one in found.items() if isinstance(one, dict)}
+    found = listed.get(match["suffix"]) if isinstance(listed, dict) else None
+    return {name: _told(one) for name, one in found.items()} if isinstance(found, dict) else {}

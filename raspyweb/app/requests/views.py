@@ -70,7 +70,7 @@ def requests(path: str) -> str | tuple[str, int]:
         actions=known,
         described=described,
         frames=frames,
-        spare=max(1, least - len(frames)) if described else SPARE,
+        spare=min(FRAMES_MAX, max(1, least - len(frames))) if described else SPARE,
         exchange=exchange,
         wrong=wrong,
         rights=rights,

@@ -58,4 +58,7 @@ def _figures(name: str, timeout_s: float) -> dict[str, Any]:
         found = bus().json(f"{name}.statistics", "all", timeout_s=timeout_s)
     except (BusAway, Refused) as error:
         return {"at": time.monotonic(), "figures": {}, "error": str(error)}
-    return {"at": time.monotonic(), "figures": found, "error": ""}
+    # A server may be of any make, and tell anything.
+    figures = found if isinstance(found, dict) else {}
+    figures = {oid: figure for oid, figure in figures.items() if isinstance(figure, dict)}
+    return {"at": time.monotonic(), "figures": figures, "error": ""}

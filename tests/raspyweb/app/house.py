@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import socket
 import tempfile
@@ -72,10 +73,14 @@ class Sleeper:
 
     Args:
         house: where.
-        name: of the server.
+        name: how the server's name begins.
     """
 
+    _numbers = itertools.count()
+
     def __init__(self, house: House, name: str) -> None:
+        # Never twice the same: the broker may still take the last one for awake.
+        name = f"{name}{next(self._numbers)}"
         self.name = f"{HOSTNAME}.{name}"
         self._url = house.stack.broker.url
         self._path = house.stack.broker.folder / f"{name}.sock"

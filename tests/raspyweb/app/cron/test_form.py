@@ -67,6 +67,11 @@ def test_a_definition_comes_back_from_its_form(time, work, rule):
     assert checked(again) == definition
 
 
+def test_which_dates_a_browser_s_field_can_hold():
+    assert form.plain_date("") and form.plain_date("2026-05-01T08:00")
+    assert not any(map(form.plain_date, ("2026-05-01T08:00+02:00", "2026-05-01T08:00:05", "tomorrow")))
+
+
 def test_the_form_of_a_new_job_makes_a_job():
     definition, errors = form.read(form.fill({}))
     assert not errors and checked(definition)["cron"] == "0 8 * * *"

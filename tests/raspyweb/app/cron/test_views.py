@@ -64,6 +64,14 @@ def test_a_job_from_its_form_to_its_end(house: House):
     assert "There is no such cron job." in shown(house.admin.get(f"{PAGES}/morning"))
 
 
+def test_a_date_with_an_offset_can_be_edited(house: House):
+    house.stack.json("cron", "add", "candles", json.dumps({"date": "2099-12-24T16:00:05+01:00"}))
+    page = shown(house.admin.get(f"{PAGES}/candles"))
+    assert '<input type="text" id="field-date" name="date" value="2099-12-24T16:00:05+01:00"' in page
+    assert "Once, on 24 December 2099 at 16:00:05 (UTC+0100)" in shown(house.viewer.get("/cron/"))
+    house.admin.post(f"{PAGES}/candles/remove")
+
+
 def test_the_preview_of_the_script(house: House):
     url = f"/ajax/cron/{HOSTNAME}/preview"
     seen = house.admin.post(url, {**FORM, "kind": "interval", "number": "90", "unit": "60"}).json

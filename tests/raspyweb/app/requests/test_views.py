@@ -111,6 +111,17 @@ def test_a_service_that_is_not_there(house: House, path):
     assert house.admin.get(f"/requests/{path}").status_code == 404
 
 
+@pytest.mark.parametrize(
+    "told", [[], {"x": 5}, {"x": {"y": 7}}, {"x": {"y": {"least": "many", "most": -4, "info": [SCRIPT]}}}]
+)
+def test_a_server_that_tells_nonsense_does_not_spoil_the_page(house: House, told):
+    with Sleeper(house, "babbler") as sleeper:
+        asking = Asking(lambda: house.admin.get(f"/requests/{sleeper.name}.x/y"))
+        sleeper.wake("mmi", told)
+        reply = asking.done()
+        assert reply.status_code == 200 and SCRIPT not in reply.get_data(as_text=True)
+
+
 def test_a_server_that_is_asleep_is_woken_by_the_first_request(house: House):
     badge = '<span class="badge">asleep</span>'
     assert badge not in shown(house.admin.get("/requests/"))

@@ -3,6 +3,8 @@
 
 import html
 
+import pytest
+
 from raspy.common.mdwrkapi import MajorDomoWorker
 from tests.conftest import wait_for
 from tests.raspyweb.app.house import SCRIPT, House, Sleeper, Visitor
@@ -50,6 +52,15 @@ def test_a_server_that_refuses_does_not_spoil_the_page(house: House):
         assert SCRIPT not in reply.get_data(as_text=True) and f"no {SCRIPT}" in shown(reply)
     finally:
         worker.destroy()
+
+
+@pytest.mark.parametrize("told", [[1, 2], "text", None, {"a.b": 7, "a.c": {"value": SCRIPT}}])
+def test_a_server_that_tells_nonsense_does_not_spoil_the_page(house: House, told):
+    with Sleeper(house, "babbler") as sleeper:
+        asking = Asking(lambda: house.viewer.get("/statistics/", wake=sleeper.name))
+        sleeper.wake("statistics", told)
+        reply = asking.done()
+        assert reply.status_code == 200 and SCRIPT not in reply.get_data(as_text=True)
 
 
 def test_a_server_that_is_asleep_is_woken_by_hand_only(house: House):
