@@ -12,6 +12,10 @@ from typing import NamedTuple
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 _BLANK = 0x2800
 HEIGHT = 12
+# What no sensor measures, and arithmetic does not survive; a NaN is not below it either.
+LIMIT = 1e100
+# Differences below this are none.
+TINY = 1e-9
 WIDTH_MIN, WIDTH_MAX = 20, 400
 
 
@@ -58,9 +62,7 @@ def draw(curves: Sequence[Curve], start: float, end: float, width: int, height: 
     Returns:
         Its lines; none when there is nothing to draw.
     """
-    known = [
-        value for curve in curves for value in curve.values if value is not None and math.isfinite(value)
-    ]
+    known = [value for curve in curves for value in curve.values if value is not None and abs(value) < LIMIT]
     if not known or end <= start:
         return []
     low, high = _range(min(known), max(known))
@@ -86,8 +88,9 @@ def draw(curves: Sequence[Curve], start: float, end: float, width: int, height: 
 
 def _range(low: float, high: float) -> tuple[float, float]:
     """The range of the axis: a bit more than that of the values, and never nothing."""
-    if high - low <= abs(high) * 1e-9:
-        pad = abs(high) * 0.05 or 1.0
+    largest = max(abs(low), abs(high))
+    if high - low <= max(largest * 1e-9, TINY):
+        pad = largest * 0.05 if largest > TINY else 1.0
         return low - pad, high + pad
     return low, high
 
@@ -96,8 +99,10 @@ def _labels(low: float, high: float, height: int) -> list[str]:
     """What stands before each line: the value at its middle, on every third one."""
     step = (high - low) / height
     digits = max(0, 1 - math.floor(math.log10(step))) if step < 10 else 0
+    # Numbers with more digits than these leave no room for the drawing.
+    form = f".{digits}f" if max(abs(low), abs(high)) < 1e7 else ".4g"
     wanted = {0, height - 1, *range(0, height - 1, 3)} - {height - 2}
-    return [f"{high - (row + 0.5) * step:.{digits}f}" if row in wanted else "" for row in range(height)]
+    return [f"{high - (row + 0.5) * step:{form}}" if row in wanted else "" for row in range(height)]
 
 
 def _plot(
@@ -112,7 +117,7 @@ def _plot(
     wide, high = 2 * len(bits[0]), 4 * len(bits)
     before: tuple[int, int] | None = None
     for at, value in zip(curve.times, curve.values, strict=True):
-        if value is None or not math.isfinite(value) or not times[0] <= at <= times[1]:
+        if value is None or not abs(value) < LIMIT or not times[0] <= at <= times[1]:
             before = None
             continue
         x = min(wide - 1, int((at - times[0]) / (times[1] - times[0]) * wide))

@@ -139,8 +139,10 @@ def with_units(servers: list[Server], found: list[units.Unit]) -> list[Server]:
         merged.append(server)
     for unit in by_name.values():
         state = {"failed": FAILED, "active": RUNS, "activating": RUNS}.get(unit.active, AWAY)
+        # What one that has stopped said last is true no more; of one that failed it may say why.
+        status = "" if state == AWAY else unit.text
         merged.append(Server(
-            "", unit.server, state, unit.text, unit.problem, unit.pid, unit.memory, unit=unit.name
+            "", unit.server, state, status, unit.problem, unit.pid, unit.memory, unit=unit.name
         ))  # fmt: skip
     return merged
 
