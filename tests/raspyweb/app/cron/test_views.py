@@ -5,6 +5,8 @@ import html
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from raspyweb.app.cron.form import fill
 from tests.raspyweb.app.house import HOSTILE, SCRIPT, House, Visitor
@@ -123,6 +125,20 @@ def test_hostile_text_is_refused_and_shown_as_text(house: House, field, more, te
     assert reply.status_code == 400
     assert SCRIPT not in reply.get_data(as_text=True) and "<img src=x" not in reply.get_data(as_text=True)
     assert "hostile" not in jobs(house)
+
+
+@settings(max_examples=40)
+@given(
+    st.dictionaries(
+        st.sampled_from((*FORM, "name", "cron", "date", "command_key", "frames")), st.text(max_size=60)
+    )
+)
+def test_any_text_in_any_field_is_answered(house: House, fields):
+    reply = house.admin.post(f"{PAGES}/-new", {**FORM, "name": "any", **fields})
+    assert reply.status_code in (302, 400)
+    assert house.viewer.get("/cron/").status_code == 200
+    for name in house.stack.ask("cron", "list_keys"):
+        house.stack.ask("cron", "remove", name)
 
 
 def test_hostile_lines_are_kept_as_text(house: House):

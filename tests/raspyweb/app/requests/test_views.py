@@ -5,6 +5,8 @@ import html
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from raspy.common.mdwrkapi import MajorDomoWorker
 from raspyweb.app import views
@@ -94,6 +96,15 @@ def test_hostile_text_is_sent_as_text_and_shown_as_text(house: House, text):
     path = text[:200].replace("/", "").replace("%", "").replace("?", "")
     unknown = house.admin.post(f"/requests/{HOSTNAME}.core.mmi/{path}")
     assert unknown.status_code in (200, 404) and SCRIPT not in unknown.get_data(as_text=True)
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(st.text(max_size=40), max_size=5), st.sampled_from(("cron/next", "scenario/info", "mmi/info"))
+)
+def test_any_frames_are_sent_and_answered(house: House, frames, path):
+    reply = house.admin.post(f"/requests/{HOSTNAME}.core.{path}", {"frame": frames})
+    assert reply.status_code == 200 and 'class="badge ' in reply.get_data(as_text=True)
 
 
 def test_too_much_is_refused(house: House):

@@ -5,6 +5,8 @@ import html
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from raspyweb.app.scenarios.form import NEW, fill
 from tests.conftest import wait_for
@@ -127,6 +129,17 @@ def test_hostile_text_is_refused_and_shown_as_text(house: House, field, text):
     assert reply.status_code == 400, text[:40]
     page = reply.get_data(as_text=True)
     assert SCRIPT not in page and "<img src=x" not in page and "hostile" not in keys(house)
+
+
+@settings(max_examples=40)
+@given(st.dictionaries(st.sampled_from((*FORM, *entry("x"), "name")), st.text(max_size=60)))
+def test_any_text_in_any_field_is_answered(house: House, fields):
+    reply = house.admin.post(f"{PAGES}/-new", {**FORM, **entry("lamp"), "name": "any", **fields})
+    assert reply.status_code in (302, 400)
+    if reply.status_code == 302:
+        name = fields.get("name", "any").strip()
+        assert house.viewer.get(f"{PAGES}/{name}").status_code == 200
+        house.stack.ask("scenarios", "delete", name)
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
