@@ -20,13 +20,13 @@ run: ## the whole stack in the foreground, Ctrl-C ends it (ARGS="--listen tcp://
 	@$(PYTHON) -m raspy $(ARGS)
 
 test: ## all tests, and the coverage of every module (below 90 % fails)
-	$(need) run test docs
+	$(need) run test docs repo
 	@tools/run-tests
 
 tests: test ## the same
 
 devtests: ## tests without coverage, up to the first failure (TESTS=tests/common/test_config.py)
-	$(need) run test docs
+	$(need) run test docs repo
 	@$(PYTHON) -m pytest -x --failed-first $(TESTS)
 
 systemtest: ## the packages on booted Debians 12 and 13: one table of what was checked (SUITE=trixie: one; root only)
