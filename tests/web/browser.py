@@ -135,12 +135,13 @@ class Browser:
         self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
         element.click()
 
-    def picture(self, name: str) -> Path:
-        """A screenshot of the whole page, as .cache/pictures/NAME-SIZE-SCHEME.png."""
+    def picture(self, name: str, *, whole: bool = True) -> Path:
+        """A screenshot of the whole page, or of the window alone, as .cache/pictures/NAME-SIZE-SCHEME.png."""
         PICTURES.mkdir(parents=True, exist_ok=True)
         size = self.view.partition("-")[0]
-        height = self.driver.execute_script("return document.documentElement.scrollHeight")
-        self._size(SIZES[size][0], min(max(height, SIZES[size][1]), TALLEST))
+        if whole:
+            height = self.driver.execute_script("return document.documentElement.scrollHeight")
+            self._size(SIZES[size][0], min(max(height, SIZES[size][1]), TALLEST))
         path = PICTURES / f"{name}-{self.view}.png"
         assert self.driver.save_screenshot(str(path))
         self._size(*SIZES[size])

@@ -73,7 +73,7 @@ def test_a_heater_goes_off_when_its_lease_runs_out(owner: Browser) -> None:
             owner.open("/")
             owner.sees(f"{SWITCH} [data-part=value]", "on")
             owner.sees(f"{SWITCH} [data-part=held]", "left")
-            owner.picture("held")
+            owner.picture("held", whole=False)
     owner.open("/")
     owner.sees(f"{SWITCH} [data-part=value]", "off")
 
@@ -93,7 +93,7 @@ def test_a_scenario_is_written_run_and_looked_at(owner: Browser) -> None:
     owner.sees("h1", "hello")
     owner.press('form[action$="/hello/start"] button')
     owner.sees("#lines", "the fish are fed")
-    owner.picture("scenario-run")
+    owner.picture("scenario-run", whole=False)
     assert owner.barriers() == []
     owner.open("/scenarios/")
     owner.sees("main", "hello")
@@ -110,7 +110,7 @@ def test_a_mistake_in_a_scenario_is_shown_at_its_line(owner: Browser) -> None:
 def test_a_graph_is_looked_at(owner: Browser) -> None:
     owner.open(DEVICE)
     owner.find("#graph .chart svg, #graph .chart canvas")
-    owner.picture("graph")
+    owner.picture("graph", whole=False)
     for span in ("week", "day"):
         owner.press(f"#graph button[data-span]:nth-of-type({1 if span == 'day' else 2})")
         owner.find("#graph .chart svg, #graph .chart canvas")
