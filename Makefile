@@ -46,7 +46,7 @@ clean: ## remove what the other targets made in this folder
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
 develop: ## make this folder ready for work: the packages of all targets, and the lint tools
-	$(need) run test lint bench docs
+	$(need) run test lint bench docs repo
 	@tools/lint --setup
 	@echo "Ready: 'make run', 'make test', 'make lint', 'make bench'. Nothing is installed outside this folder but Debian packages."
 
