@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -17,12 +18,13 @@ from raspyweb.app.texts import _
 
 DIGITS = 4
 _STEPS = ((86400.0, "{n} d"), (3600.0, "{n} h"), (60.0, "{n} min"), (1.0, "{n} s"))
+_ASKER = re.compile(r"-[0-9]+-[0-9a-f]{12}$")
 _BYTES = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 def install(app: Flask) -> None:
     """Make them filters of *app*'s templates."""
-    for function in (number, value, duration, age, moment, iso, size):
+    for function in (number, value, duration, age, moment, iso, size, asker):
         app.add_template_filter(function)
 
 
@@ -94,6 +96,11 @@ def moment(at: float | None) -> str:
 def iso(at: float | None) -> str:
     """The same for a ``<time datetime=...>``, in UTC."""
     return "" if at is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
+
+
+def asker(name: str | None) -> str:
+    """Who asked, without the process and the chance number in it: ``core`` of ``core-1234-5f3a9c0b12de``."""
+    return _ASKER.sub("", name or "")
 
 
 def size(count: float) -> str:

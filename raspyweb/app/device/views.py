@@ -15,7 +15,7 @@ from raspy.common.devices.form import read_form
 from raspy.common.journal_reader import Query
 from raspy.common.MDP import ClientError
 from raspyweb.app import devices
-from raspyweb.app.auth import admin, operator, safe_next, viewer
+from raspyweb.app.auth import admin, current_user, operator, safe_next, viewer
 from raspyweb.app.bus import BusAway, Refused, bus
 from raspyweb.app.device import history
 from raspyweb.app.journal import source
@@ -78,10 +78,11 @@ def steer(server: str, name: str) -> ResponseReturnValue:
     """Send a command; a script gets what the server answers."""
     command = request.form.get("command", "")
     hold_s = _hold(request.form.get("hold", ""))
+    user = current_user()
+    # For the journal: "why was it on at 03:12?"
+    why = request.form.get("why", "").strip() or f"asked by {user.name if user else ''} on the dashboard"
     try:
-        answer = devices.steer(
-            bus(), server, name, command, request.form.get("value", ""), hold_s, request.form.get("why", "")
-        )
+        answer = devices.steer(bus(), server, name, command, request.form.get("value", ""), hold_s, why)
     except Refused as error:
         if request.accept_mimetypes.best == "application/json":
             return jsonify(error=error.why), 409

@@ -2,7 +2,7 @@
 // Values as they change, on every page that has them: what has data-key shows the value of that key.
 
 import { csrf, follow } from "./live.js";
-import { duration, text, value } from "./shown.js";
+import { asker, duration, text, value } from "./shown.js";
 
 const BADGES = { good: "good", stale: "warn", fault: "bad" };
 const STALE_POLLS = 3;
@@ -79,7 +79,7 @@ function heldNow(element, state) {
   const line = part(element, "held");
   if (!line) return;
   line.dataset.until = state?.until ?? "";
-  line.dataset.who = state?.held_by ?? "";
+  line.dataset.who = asker(state?.held_by);
   line.hidden = !state?.held_by || !state?.until;
   held(element);
 }

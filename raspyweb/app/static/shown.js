@@ -31,3 +31,8 @@ export function duration(seconds) {
     if (seconds >= length) return text(english, { n: Math.floor(seconds / length) });
   return text("{n} s", { n: 0 });
 }
+
+/** Who asked, without the process and the chance number in it. */
+export function asker(name) {
+  return (name ?? "").replace(/-[0-9]+-[0-9a-f]{12}$/, "");
+}

@@ -48,6 +48,11 @@ def test_times():
     assert shown.moment(1_769_000_000)[:4] == "2026"
 
 
+def test_who_asked():
+    assert shown.asker("core-1234-5f3a9c0b12de") == "core"
+    assert shown.asker("my-shell") == "my-shell" and shown.asker(None) == ""
+
+
 def test_sizes():
     assert [shown.size(n) for n in (0, 1023, 1024, 30.5 * 2**20, 5 * 2**40, 5 * 2**50)] == [
         "0 B", "1023 B", "1 KiB", "30.5 MiB", "5 TiB", "5120 TiB",
