@@ -12,7 +12,7 @@ from pathlib import Path
 from raspy.common import curve, durable
 from raspy.common.address import PORT, BrokerAddress
 from raspy.common.connection import DENIED
-from raspy.ctl.errors import CtlError, NoBroker, WrongUse
+from raspy.ctl.errors import CtlError, NoBroker, WrongUse, nearest
 
 KNOWN = "known_hosts"
 MAX_BYTES = 1 << 20
@@ -39,8 +39,10 @@ def address(host: str, key: str) -> BrokerAddress:
     if key and not curve.is_key(key):
         raise WrongUse(f"--host-key {key}: a key has 40 characters; quote it like this: '...'")
     if not key and name not in known:
+        near = nearest(host, names())
+        hint = f"; did you mean {' or '.join(near)}?" if near else "."
         raise NoBroker(
-            f"the key of {host} is not known here. 'raspyctl key show' there tells it; then once:"
+            f"the key of {host} is not known here{hint} 'raspyctl key show' there tells it; then once:"
             f" raspyctl --host {host} --host-key 'KEY' status"
         )
     own = own_pair()

@@ -190,6 +190,8 @@ def test_known_hosts_that_are_damaged(ctl: Ctl) -> None:
     key = pair().public
     file.write_text(f"\n# x\npi:5514 {key}\npi2:5514 short\n{key}\n\0\xff\n")
     assert remote.hosts() == {"pi:5514": key} and remote.names() == ["pi"]
+    file.write_text(f"house:5514 {key}\n")
+    assert "the key of huose is not known here; did you mean house?" in ctl("--host", "huose", "services").err
     file.unlink()
     file.mkdir()
     result = ctl("--host", "pi", "services")
