@@ -37,7 +37,7 @@ class House:
         self.processes = Processes(home)
         self.broker = RunningBroker(self.processes)
         self._history(home / "logger" / "rrd" / HOSTNAME / "fake" / "tank" / "temperature.rrd")
-        for name in ("titanic", "fake", "logger", "core"):
+        for name in ("titanic", "host", "fake", "logger", "core"):
             self.broker.server(name)
         with MajorDomoClient(self.broker.url) as client:
             for device in (TANK, HEATER):
