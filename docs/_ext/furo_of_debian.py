@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Debian's build of the theme furo, mended for pages that are opened from the disk.
 
-Its script is not bundled and imports another one, which a browser refuses for a file; its style sheet asks
-a web server for normalize.css; and it has lost the rule for people whose system is dark.
+Its script is not bundled and imports another one, on Debian 13 as a module, and a browser takes neither from
+the disk; its style sheet asks a web server for normalize.css, and has lost the rule for whose system is dark.
 """
 
 from __future__ import annotations
@@ -23,6 +23,11 @@ def mend_script(text: str) -> str:
     return IMPORT.sub("", text)
 
 
+def mend_page(text: str) -> str:
+    """A page that loads the script as no module, but as late as one."""
+    return re.sub(r'<script type="module" (src="[^"]*furo\.js)', r"<script defer \1", text)
+
+
 def mend_style(text: str) -> str:
     """The theme's style sheet with all that it needs in itself."""
     text = NORMALIZE.sub("body { margin: 0; }", text)
@@ -32,11 +37,14 @@ def mend_style(text: str) -> str:
 
 def mend(app: Sphinx, error: Exception | None) -> None:
     """Mend the copies in the html that was built."""
-    static = Path(app.outdir) / "_static"
-    for name, mended in (("scripts/furo.js", mend_script), ("styles/furo.css", mend_style)):
-        file = static / name
-        if error is None and app.builder.format == "html" and file.exists():
-            file.write_text(mended(file.read_text(encoding="utf-8")), encoding="utf-8")
+    if error is not None or app.builder.format != "html":
+        return
+    built = Path(app.outdir)
+    todo = [(built / "_static/scripts/furo.js", mend_script), (built / "_static/styles/furo.css", mend_style)]
+    for file, mended in [*todo, *((page, mend_page) for page in built.rglob("*.html"))]:
+        text = file.read_text(encoding="utf-8")
+        if mended(text) != text:
+            file.write_text(mended(text), encoding="utf-8")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

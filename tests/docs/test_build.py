@@ -61,6 +61,8 @@ def test_nothing_comes_from_another_site(built: Path) -> None:
 
 def test_the_theme_works_from_the_disk(built: Path) -> None:
     static = built / "html" / "_static"
+    for page in html(built):
+        assert 'type="module"' not in page.read_text(encoding="utf-8"), page
     assert "import " not in (static / "scripts" / "furo.js").read_text(encoding="utf-8")
     style = (static / "styles" / "furo.css").read_text(encoding="utf-8")
     assert "/javascript/" not in style
