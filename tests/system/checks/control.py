@@ -30,7 +30,14 @@ def check(raspy: Raspy, report: Report) -> None:
         report.same(f"then: systemctl start {TARGET}", f"{len(RESIDENT)} answer", f"{len(answering)} answer")
         raspy.machine.run("systemctl", "start", "raspy-fake.service")
         raspy.forget_failures()
-    raspy.machine.run("systemctl", "stop", "raspy-fake.service")
+    raspy.machine.run("systemctl", "stop", "raspy-fake.service", "raspy-host.service", "raspy-host.socket")
+    raspy.machine.run("systemctl", "start", TARGET)
+    raspy.wait_up("host")
+    report.same(
+        f"one daemon stopped, then: start {TARGET}",
+        "it answers",
+        "it answers" if raspy.answers("host") else "no",
+    )
 
 
 def _active(raspy: Raspy) -> set[str]:
