@@ -55,7 +55,7 @@ function seen(entries) {
     if (entry === undefined) continue;
     row.querySelector(".value").textContent = entry.shown;
     const quality = row.querySelector(".quality");
-    quality.textContent = entry.quality;
+    quality.textContent = JSON.parse(table.dataset.qualities)[entry.quality] ?? entry.quality;
     quality.className = `badge quality ${COLOURS[entry.quality] ?? ""}`;
     quality.title = entry.error ?? "";
     row.querySelector(".holds").textContent = entry.holds ? table.dataset.yes : table.dataset.no;
