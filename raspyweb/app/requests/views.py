@@ -21,7 +21,7 @@ ANSWER_S = 15.0
 """How long a request waits for its reply, in seconds."""
 
 FRAMES_MAX = 50
-FRAME_MAX = 1 << 20
+FRAME_MAX = 256 << 10
 """How many frames the form takes, and how long each may be, in bytes."""
 
 SHOWN_MAX = 65536
