@@ -30,7 +30,7 @@ devtests: ## tests without coverage, up to the first failure (TESTS=tests/common
 	@$(PYTHON) -m pytest -x --failed-first $(TESTS)
 
 systemtest: ## the packages on booted Debians 12 and 13: one table of what was checked (SUITE=trixie: one; root only)
-	$(need) system
+	$(need) run test deb repo system
 	@tools/run-systemtests $(if $(filter file,$(origin SUITE)),,$(SUITE))
 
 lint: ## ruff, mypy, shellcheck
