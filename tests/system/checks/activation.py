@@ -16,8 +16,8 @@ def check(raspy: Raspy, report: Report) -> None:
     """Let each of them sleep, and wake it by a request through the broker."""
     machine = raspy.machine
     raspy.forget_failures()
-    machine.write(IDLE_CONF, "".join(f"[{name}]\nidle_exit_s = {IDLE_S}\n" for name in WAITING))
-    machine.run("systemctl", "stop", *(f"raspy-{name}.service" for name in WAITING))
+    units = [f"raspy-{name}.service" for name in WAITING]
+    machine.run("systemctl", "stop", *units)
     for name in WAITING:
         unit = f"raspy-{name}.service"
         listed = raspy.ask("mmi.service", f"{machine.hostname}.{name}.mmi")
@@ -32,10 +32,11 @@ def check(raspy: Raspy, report: Report) -> None:
             good,
         )
         report.same(f"{name}: watchdog", "15s", raspy.show(unit, "WatchdogUSec")["WatchdogUSec"])
-    for name in WAITING:
-        unit = f"raspy-{name}.service"
+    machine.write(IDLE_CONF, "".join(f"[{name}]\nidle_exit_s = {IDLE_S}\n" for name in WAITING))
+    machine.run("systemctl", "restart", *units)
+    for name, unit in zip(WAITING, units, strict=True):
         machine.wait(lambda unit=unit: raspy.state(unit) == "inactive", f"{unit} to end")
         report.same(f"{name}: ends when idle", "success", raspy.show(unit, "Result")["Result"])
     report.same("asked again, they come back", ", ".join(WAITING), ", ".join(raspy.answers(*WAITING)))
     machine.run("rm", IDLE_CONF)
-    machine.run("systemctl", "stop", *(f"raspy-{name}.service" for name in WAITING))
+    machine.run("systemctl", "stop", *units)

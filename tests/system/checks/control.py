@@ -17,8 +17,8 @@ TARGET = "raspy.target"
 def check(raspy: Raspy, report: Report) -> None:
     """Stop, start and restart."""
     raspy.forget_failures()
-    # With a daemon besides that a request has started.
-    raspy.machine.run("systemctl", "start", "raspy-fake.service")
+    # With one that a request would start, and the dashboard, which may have ended for want of visits.
+    raspy.machine.run("systemctl", "start", "raspy-fake.service", "raspy-web.service")
     raspy.wait_up("fake", *RESIDENT)
     before = _active(raspy)
     for what in (PATTERN, TARGET):

@@ -22,8 +22,7 @@ def check(raspy: Raspy, report: Report) -> None:
     raspy.want("HOST.fake.devices", "exec", "heater", "state", "on", json.dumps({"hold": HOLD_S}))
     raspy.want("HOST.core.cron", "add", "tick", json.dumps(CRON))
     raspy.want("HOST.core.scenarios", "add", "wakes", json.dumps(STARTUP))
-    key = f"/device/{machine.hostname}/fake/heater/state"
-    machine.wait(lambda: raspy.values(key.rpartition("/")[0])[key]["value"] is True, "the heater to be on")
+    machine.wait(lambda: _state(raspy) is True, "the heater to be on")
     machine.reboot()
     started = time.monotonic()
     page = machine.wait(lambda: raspy.page() if machine.entered() else "", "the dashboard to answer", 120)
@@ -39,8 +38,8 @@ def check(raspy: Raspy, report: Report) -> None:
     report.same("all daemons answer", ", ".join(RESIDENT), ", ".join(answering))
     states = machine.run("systemctl", "--failed", "--no-legend", "--plain", check=False).stdout.strip()
     report.add("failed units", "none", states or "none", not states)
-    heater = raspy.want("HOST.fake.devices", "get", "heater")
-    report.same("a heater that was held on is safe", "False", str(heater["values"]["state"]["value"]))
+    machine.wait(lambda: _state(raspy) is False, "the heater to be off")
+    report.add("a heater that was held on is safe", "off", "off", True)
     machine.wait(lambda: raspy.values("/event/cron"), "the cron job to fire")
     report.add("a cron job fires again", "an event", "/event/cron/tick", True)
     woke = machine.wait(lambda: raspy.values("/scenario/wakes"), "the scenario that starts with core")
@@ -48,3 +47,8 @@ def check(raspy: Raspy, report: Report) -> None:
     raspy.want("HOST.core.scenarios", "delete", "wakes")
     raspy.want("HOST.core.cron", "remove", "tick")
     raspy.want("HOST.fake.devices", "remove", "heater")
+
+
+def _state(raspy: Raspy) -> bool | None:
+    heater = raspy.want("HOST.fake.devices", "get", "heater")
+    return heater["values"].get("state", {}).get("value")

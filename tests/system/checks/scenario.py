@@ -46,8 +46,7 @@ def check(raspy: Raspy, report: Report) -> None:
     _start(raspy, "greedy", GREEDY, memory_mb=48)
     for what, name in names.items():
         said = _end(raspy, name)
-        good = bool(said) and not any("POSSIBLE" in line for line in said)
-        report.add(what, "refused", said[0] if said else "nothing was said", good)
+        report.add(what, "refused", said[0], not any("POSSIBLE" in line for line in said))
     said = _end(raspy, "greedy")
     good = any("memory" in line for line in said)
     report.add(
@@ -64,8 +63,13 @@ def _start(raspy: Raspy, name: str, code: str, **conf: object) -> None:
 
 
 def _end(raspy: Raspy, name: str) -> list[str]:
-    """Wait until a scenario has ended, and return its lines in the journal."""
-    raspy.machine.wait(lambda: raspy.want("HOST.core.scenario", "status", name) in ENDED, f"{name} to end")
+    """Wait until a scenario has ended, and return what it said."""
     mark = f"scenario {name}: "
-    lines = [line.removeprefix(mark) for line in raspy.lines(f"RASPY_SCENARIO={name}")]
-    return [line for line in lines if line.startswith(("refused", "POSSIBLE", "scenario", "the system"))]
+
+    def said() -> list[str]:
+        if raspy.want("HOST.core.scenario", "status", name) not in ENDED:
+            return []
+        lines = [line.removeprefix(mark) for line in raspy.lines(f"RASPY_SCENARIO={name}")]
+        return [line for line in lines if line.startswith(("refused", "POSSIBLE", "scenario", "the system"))]
+
+    return raspy.machine.wait(said, f"the end of {name}, and why")

@@ -32,6 +32,8 @@ def check(raspy: Raspy, report: Report) -> None:
     """Downgrade, then upgrade under load."""
     machine = raspy.machine
     raspy.forget_failures()
+    # The dashboard may have ended for want of visits.
+    machine.run("systemctl", "start", "raspy-web.service")
     device = {"oid": "switch.relay", "name": "kept", "config": {}}
     raspy.want("HOST.fake.devices", "add", json.dumps(device))
     machine.run("mkdir", "-p", FOLDER)
