@@ -10,7 +10,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TextIO
@@ -151,6 +151,7 @@ class Stack:
             for child in self.children:
                 if child.pid == pid and child.heard(fields):
                     say(child.name, child.status or "running")
+                    self._tell_first_visit(child)
 
     def _look(self) -> None:
         for child in self.children:
@@ -164,22 +165,20 @@ class Stack:
         print(
             f"\nRasPy {raspy.__version__} runs. Ctrl-C stops it.\n"
             f"Its state is in {self.state}, its broker at {self.broker}.\n"
-            + "".join(self._dashboard())
-            + "README.md says what to do next. The values of all devices, as they change:\n",
+            "README.md says what to do next. The values of all devices, as they change:\n",
             flush=True,
         )
 
-    def _dashboard(self) -> Iterator[str]:
-        """Where the dashboard is, and what its first visitor has to know."""
-        for child in self.children:
-            url = child.status.partition(" ")[0]
-            if child.name == "web" and url.startswith("http"):
-                from raspyweb.accounts import Accounts
+    def _tell_first_visit(self, child: Child) -> None:
+        """Once the dashboard is up: what its first visitor has to know, as a link."""
+        url = child.status.partition(" ")[0]
+        if child.name != "web" or not url.startswith("http"):
+            return
+        from raspyweb.accounts import Accounts
 
-                yield f"The dashboard is at {url}\n"
-                token = Accounts(self.state / "web").first_visit_token()
-                if token is not None:
-                    yield f"Its first visitor needs the one-time token: {url}first-visit?token={token}\n"
+        token = Accounts(self.state / "web").first_visit_token()
+        if token is not None:
+            say("", f"its first visitor needs the one-time token: {url}first-visit?token={token}")
 
     def shutdown(self) -> None:
         """End ``run``; from a signal handler or any thread."""

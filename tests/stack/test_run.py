@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,16 @@ def test_it_comes_up_tells_where_to_go_and_leaves_nothing_but_the_state(start, r
     assert "Traceback" not in stack.output
     assert not any(alive(pid) for pid in pids)
     assert not list((run_dir / "s" / "run").glob("*.sock"))
+
+
+def test_it_says_where_the_dashboard_is_and_what_its_first_visitor_has_to_know(start, run_dir):
+    stack = start("--only", "broker,web")
+    stack.wait_output("one-time token: http", 60)
+    link = re.search(r"one-time token: (http://127\.0\.0\.1:\d+/first-visit\?token=(\S+))", stack.output)
+    assert link and (run_dir / "s" / "web" / "first-visit-token").read_text().strip() == link[2]
+    with urllib.request.urlopen(link[1], timeout=30) as answer:
+        assert link[2] in answer.read().decode()
+    assert stack.stop() == 0
 
 
 def test_ctrl_c_on_the_terminal_reaches_all_and_all_end_well(start, run_dir):
