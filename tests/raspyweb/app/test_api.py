@@ -253,14 +253,15 @@ def test_unknown_paths_and_methods_are_json_too(api: Api) -> None:
 
 def test_the_life_of_a_scenario(api: Api) -> None:
     url = "/api/v1/scenarios/api-test"
-    code = "s.wait(600)\n"
+    code = 'scenario.log("begun")\nscenario.wait(600)\n'
     assert api.good("PUT", url, {"code": code, "conf": {"info": "by the API"}})["code"] == code
     assert api.good("PUT", url, {"conf": {"info": "changed"}})["code"] == code
     assert "api-test" in api.good("GET", "/api/v1/scenarios", scope="read")["scenarios"]
     assert api.good("POST", f"{url}/start", scope="steer") == {"changed": True}
-    api.good("POST", f"{url}/stop", scope="steer")
+    wait_for(lambda: "begun" in str(api.good("GET", f"{url}/log?limit=5")["lines"]), 30, "its line")
+    assert api.good("GET", url)["state"] == "running"
+    assert api.good("POST", f"{url}/stop", scope="steer") == {"changed": True}
     wait_for(lambda: api.good("GET", url)["state"] not in ("running", "stopping"), 30, "its end")
-    assert api.good("GET", f"{url}/log?limit=5")["lines"]
     events = api.good("GET", "/api/v1/events?prefix=/event/scenario/", scope="read")["events"]
     assert all(event["key"].startswith("/event/scenario/") for event in events)
     api.good("DELETE", url)
@@ -288,7 +289,9 @@ def test_the_life_of_a_cron_job(api: Api) -> None:
 def test_graphs_and_their_numbers(api: Api) -> None:
     key = "test/fake/tank/temperature"
     wait_for(lambda: key in api.good("GET", "/api/v1/graphs")["graphs"], 30, "the graph")
-    chart = api.good("GET", f"/api/v1/graphs/series?key={key}&start=-3600")
+    url = f"/api/v1/graphs/series?key={key}&start=-3600"
+    wait_for(lambda: api.ask("GET", url)[0] == 200, 30, "its history on the disk")
+    chart = api.good("GET", url)
     assert chart["key"] == key and chart["series"][0]["unit"] == "°C"
     end = int(chart["end"])
     assert (
