@@ -16,8 +16,8 @@ import zmq
 
 from raspy.common.address import PORT
 from raspy.common.curve import load
-from tests.support.curved import Recorder, curve_options, pair, receive
 from tests.support.peers import Peers, put
+from tests.support.recorder import Recorder, curve_options, pair, receive
 
 ATTEMPT_MS = 1500
 """How long it keeps trying; ZeroMQ does so every 100 ms."""
