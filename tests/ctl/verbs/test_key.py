@@ -3,15 +3,21 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from raspy.common import curve
-from raspy.ctl import remote
+from raspy.ctl import place as place_module
+from raspy.ctl import remote, units
+from raspy.ctl.place import Place
+from raspy.ctl.session import Session
+from raspy.ctl.verbs import key as key_module
 from tests.conftest import tcp_base
 from tests.support.ctl import Ctl, Result
 from tests.support.curved import pair
@@ -37,6 +43,8 @@ class Stack:
 
 
 PORT = tcp_base()
+# The test key of zmq_curve(7).
+KEY = "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID"
 
 
 @pytest.fixture(scope="module")
@@ -216,5 +224,48 @@ def test_a_stack_that_does_not_listen(ctl: Ctl, run_dir: Path) -> None:
         listening = ctl("key", "authorize", "desktop2", pair().public, "--listen")
         assert listening.status == 1
         assert "the key is let in, but this stack was started without --listen" in listening.err
+    finally:
+        stack.close()
+
+
+SYSTEMCTL = """#!/bin/sh
+# Stands for systemd: what it starts here is a broker that listens.
+echo "$*" >> {home}/asked
+[ "$1" != {fails} ] || {{ echo "no such unit" >&2; exit 1; }}
+"""
+
+
+def test_listen_opens_the_ports_through_systemd(ctl: Ctl, run_dir: Path) -> None:
+    """The unit is enabled and the broker restarted; here one listens already, but has not said so."""
+    stack = Stack(run_dir, "--listen", f"tcp://*:{tcp_base()}")
+    try:
+        ctl.use(stack.url)
+        program = run_dir / "bin" / "systemctl"
+        program.parent.mkdir()
+        ctl.monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+        ctl.monkeypatch.setattr(units, "BOOTED", str(run_dir))
+        ctl.monkeypatch.setattr(place_module, "place", lambda _: Place(stack.state, run_dir))
+        real = key_module._about
+        asked = 0
+
+        def about(session: Session) -> dict[str, Any]:
+            nonlocal asked
+            asked += 1
+            # Asked for the folder, then as it was before, and once while it is not there again.
+            return real(session) | ({} if asked > 3 else {"remote": []})
+
+        ctl.monkeypatch.setattr(key_module, "_about", about)
+        for fails in ("nothing", "restart"):
+            program.write_text(SYSTEMCTL.format(home=run_dir, fails=fails))
+            program.chmod(0o755)
+            asked = 0
+            done = ctl("key", "authorize", "desktop", KEY, "--listen")
+            lines = (run_dir / "asked").read_text().splitlines()
+            assert lines[-2:] == ["enable raspy-broker-tcp.socket", "restart raspy-broker.service"]
+            if fails == "nothing":
+                assert done.status == 0 and "--host-key" in done.out
+            else:
+                assert done.status == 1
+                assert "'systemctl restart raspy-broker.service' failed: no such unit" in done.err
     finally:
         stack.close()
