@@ -17,7 +17,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from tests.support.processes import ROOT
 from tests.support.waiting import wait_for
 
-WAIT_S = 30
+WAIT_S = 60
 PICTURES = ROOT / ".cache" / "pictures"
 """The screenshots of the last run."""
 
@@ -64,8 +64,8 @@ class Browser:
             self.driver = webdriver.Chrome(
                 options=options, service=Service("/usr/bin/chromedriver"), keep_alive=False
             )
-        self.driver.set_page_load_timeout(60)
-        self.driver.set_script_timeout(60)
+        self.driver.set_page_load_timeout(120)
+        self.driver.set_script_timeout(120)
         self.look("desktop", "light")
 
     def close(self) -> None:

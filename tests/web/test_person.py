@@ -8,6 +8,9 @@ import pytest
 from tests.support.broker import HOSTNAME
 from tests.web.browser import SCHEMES, SIZES, Browser
 
+# A browser computes much, and shares the machine with all other tests.
+pytestmark = pytest.mark.timeout(600)
+
 TANK = f"/device/{HOSTNAME}/fake/tank/temperature"
 HEATER = f"/device/{HOSTNAME}/fake/heater/state"
 TILE = f'.tile[data-key="{TANK}"]'
