@@ -17,7 +17,7 @@ from tests.conftest import wait_for
 from tests.support import activated
 from tests.support.notify import NotifyReceiver
 
-WAIT_S = 30
+WAIT_S = 60
 MODULE = "raspyweb.run"
 PASSWORD = "correct horse"
 
