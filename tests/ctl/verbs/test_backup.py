@@ -315,7 +315,7 @@ def test_the_daemons_are_stopped_meanwhile(
     lines = asked()
     assert lines[0] == "is-active raspy.target"
     assert lines[1] == "stop raspy.target raspy-*.socket raspy-*.service"
-    assert lines[2].startswith("show ") and lines[3:] == ["start raspy.target"]
+    assert lines[2].startswith("show ") and lines[3:] == ["reset-failed raspy-*", "start raspy.target"]
 
     systemctl("is-active")
     assert ctl("restore", run_dir / "x.backup").status == 0

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from raspy.common import curve
@@ -213,6 +214,35 @@ def test_the_key_of_sync(ready: Ctl, stack: Stack) -> None:
     assert ready("key", "ssh", "--json").json() == {"public_key": line.strip()}
 
 
+def test_a_key_of_sync_that_cannot_be_made(ctl: Ctl, run_dir: Path) -> None:
+    ctl.use(f"ipc://{run_dir}/s/run")
+    assert "No such file" in ctl("key", "ssh").err
+    (run_dir / "s").mkdir()
+    (run_dir / "s" / "sync").touch()
+    refused = ctl("key", "ssh")
+    assert refused.status == 1 and f"{run_dir}/s/sync" in refused.err
+
+
+def test_an_own_key_that_cannot_be_used(ready: Ctl) -> None:
+    ready("key")
+    curve.user_key_file().chmod(0o644)
+    refused = ready("key")
+    assert refused.status == 1 and "others may read this secret key" in refused.err
+
+
+def test_names_are_completed(ready: Ctl, stack: Stack, run_dir: Path) -> None:
+    ready("key", "authorize", "desktop", KEY)
+    ready("key", "authorize", "garden", pair().public)
+    for url, found in ((stack.url, ["desktop"]), (f"ipc://{run_dir}/none/run", [])):
+        session = Session()
+        session.broker = url
+        context = click.Context(key_module.revoke, obj=session)
+        try:
+            assert key_module._complete(context, key_module.revoke.params[0], "d") == found
+        finally:
+            session.close()
+
+
 def test_a_stack_that_does_not_listen(ctl: Ctl, run_dir: Path) -> None:
     stack = Stack(run_dir)
     try:
@@ -261,7 +291,8 @@ def test_listen_opens_the_ports_through_systemd(ctl: Ctl, run_dir: Path) -> None
             asked = 0
             done = ctl("key", "authorize", "desktop", KEY, "--listen")
             lines = (run_dir / "asked").read_text().splitlines()
-            assert lines[-2:] == ["enable raspy-broker-tcp.socket", "restart raspy-broker.service"]
+            assert lines[-3:] == ["enable raspy-broker-tcp.socket", "reset-failed raspy-broker.service",
+                                  "restart raspy-broker.service"]  # fmt: skip
             if fails == "nothing":
                 assert done.status == 0 and "--host-key" in done.out
             else:
