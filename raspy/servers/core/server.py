@@ -171,7 +171,8 @@ class Core(Server):
             if counts.get(state):
                 named = [name for name, one in sorted(self.scenarios.scenarios.items()) if one.state == state]
                 parts.append(f"{state}: {', '.join(named[:5])}{' ...' if len(named) > 5 else ''}")
-        parts.append(f"{len(self.cron.jobs)} cron jobs")
+        jobs = len(self.cron.jobs)
+        parts.append(f"{jobs} cron job{'' if jobs == 1 else 's'}")
         if waiting := self.cron.waiting():
             parts.append(f"{waiting} of them wait for a trusted clock")
         if not self._loaded:

@@ -416,6 +416,6 @@ class TestInside:
     def test_what_waits_is_in_the_status(self, core: TestInside.SetCore) -> None:
         core.cron.add(MemoryStore(), "dose", {"cron": "0 8 * * *", "trusted": True})
         assert core.status_line() == (
-            "0 of 0 scenarios running; 1 cron jobs; 1 of them wait for a trusted clock;"
+            "0 of 0 scenarios running; 1 cron job; 1 of them wait for a trusted clock;"
             " waiting for titanic to load what it keeps"
         )
