@@ -305,6 +305,10 @@ class Http:
         dispatcher = getattr(self._server, "task_dispatcher", None)
         if dispatcher is not None:
             dispatcher.shutdown(cancel_pending=True, timeout=5)
+        for one in list(self._map.values()):
+            if isinstance(one, Channel):
+                # close_all would leave the file open that has what its browser did not read yet.
+                one.handle_close()
         wasyncore.close_all(self._map, ignore_all=True)
         for one in self._sockets:
             one.close()

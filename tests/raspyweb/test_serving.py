@@ -76,6 +76,9 @@ class Site:
         return body
 
     def close(self):
+        """Close; again is no error."""
+        if self.stopping.is_set():
+            return
         self.release.set()
         self.stopping.set()
         for thread in self.threads:
@@ -201,6 +204,21 @@ def test_who_does_not_read_is_hung_up_on(site, monkeypatch):
         return len(site.streaming) == 0
 
     wait_for(more, READ_S, "the end of who does not read")
+    end(connection, answer)
+
+
+def test_what_nobody_read_is_given_up_at_the_end(site, monkeypatch):
+    """What waits for the browser is in a temporary file by then."""
+    monkeypatch.setattr(serving, "BEHIND_MAX", 1 << 30)
+    connection, answer = site.get("/events")
+    assert answer.readline() == b"begin\n"
+    channel = next(one for one in site.http._map.values() if isinstance(one, serving.Channel))
+    # At once, and more than the system takes for it.
+    channel._later.extend(b"x" * 2_000_000 for _ in range(7))
+    channel.server.pull_trigger()
+    wait_for(lambda: channel.total_outbufs_len > channel.adj.outbuf_overflow, READ_S, "a file")
+    site.close()
+    assert all(one.buf.file.closed for one in channel.outbufs)
     end(connection, answer)
 
 
