@@ -72,7 +72,8 @@ def _upgrade(raspy: Raspy, report: Report) -> None:
     finally:
         load.kill()
     counts = json.loads(said.splitlines()[-1])
-    installed(raspy, report, f"upgrade under load, in {took:.0f} s")
+    installed(raspy, report, "upgrade under load")
+    report.add("  it took", "reported", f"{took:.0f} s", True)
     new = [name for name in RESIDENT if raspy.pid(name) != before[name]]
     report.same("  daemons that run the new version", ", ".join(RESIDENT), ", ".join(new))
     report.add(
