@@ -364,11 +364,11 @@ def test_a_client_that_vanishes_while_a_worker_works_for_it(peers: Peers) -> Non
 
 def test_nobody_takes_it_in_time(peers: Peers) -> None:
     worker = peers.registered(b"full")
-    clients = [peers.client(), peers.client()]
-    for client in clients:
-        client.send(b"full", b"x")
+    first, second = peers.client(), peers.client()
+    first.send(b"full", b"x")
     assert worker.take()
-    assert "no worker of full was free within 1 s" in reason(clients[1].receive()[1], b"500")
+    second.send(b"full", b"x")
+    assert "no worker of full was free within 1 s" in reason(second.receive()[1], b"500")
     assert "no server offered none within 1 s" in reason(peers.ask(b"none", b"x"), b"404")
 
 
